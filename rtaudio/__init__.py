@@ -1,0 +1,1 @@
+"""Real-time streaming neural audio: native callbacks, native stages, stated latency budgets."""

@@ -1,0 +1,1 @@
+"""The live path: native loop, latency budget, watchdog, real-time priority."""

@@ -1,0 +1,68 @@
+"""Run a table of native stages one after the other, by address.
+
+A table row is four int64 words: entry, state, x, out. An address of 0 for `x` or `out` means
+the chain's own input or output, which only become known when it is called.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba import types
+
+from rtaudio.kernels.memory import JIT, STEP, call_step, i64
+
+ROW = 4
+
+
+@numba.njit("void(int64, int64, int64, int64)", **JIT)
+def _run(state: int, x: int, out: int, which: int) -> None:
+    words = i64(state, 3)
+    table = i64(state + words[which], words[0] * ROW)
+    for row in range(words[0]):
+        source, target = table[row * ROW + 2], table[row * ROW + 3]
+        call_step(
+            table[row * ROW],
+            table[row * ROW + 1],
+            source if source != 0 else x,
+            target if target != 0 else out,
+        )
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def chain_step(state: int, x: int, out: int) -> None:
+    """Run a chain. Words: number of stages, byte offsets of the table and of the hold table."""
+    _run(state, x, out, 1)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def chain_hold_step(state: int, x: int, out: int) -> None:
+    """Run a chain by its hold table: stages that can, repeat their last decision."""
+    _run(state, x, out, 2)
+
+
+def _array_signatures() -> list[types.Type]:
+    """`(entry, state, n_in, n_out, x, out) -> bool` for arrays of one and two dimensions."""
+    return [
+        types.boolean(
+            types.int64,
+            types.int64,
+            types.int64,
+            types.int64,
+            types.Array(types.float32, x_dims, "C", readonly=True),
+            types.Array(types.float32, out_dims, "C"),
+        )
+        for x_dims in (1, 2)
+        for out_dims in (1, 2)
+    ]
+
+
+@numba.njit(_array_signatures(), **JIT)
+def step_arrays(
+    entry: int, state: int, n_in: int, n_out: int, x: np.ndarray, out: np.ndarray
+) -> bool:
+    """Call a native step on whole arrays; False, and nothing done, where a size is wrong."""
+    if x.size != n_in or out.size != n_out:
+        return False
+    call_step(entry, state, x.ctypes.data, out.ctypes.data)
+    return True

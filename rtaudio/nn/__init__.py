@@ -1,0 +1,1 @@
+"""Networks: each has one definition, trained in torch and run by native step kernels."""

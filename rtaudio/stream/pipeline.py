@@ -1,0 +1,56 @@
+"""Stages in a row, run as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rtaudio.errors import ConfigError
+from rtaudio.kernels.chain import ROW, chain_hold_step, chain_step
+from rtaudio.stream.arena import Arena
+from rtaudio.stream.stage import NativeStage
+
+
+class Pipeline(NativeStage):
+    """Native stages chained by address: one entry point, nothing recompiled when it changes.
+
+    Its latency is the sum of its stages'. A pipeline is itself a stage and can be nested.
+    Raises ConfigError where it is empty or a stage's output is not what the next one takes.
+    """
+
+    def __init__(self, stages: Sequence[NativeStage]) -> None:
+        if not stages:
+            raise ConfigError("a pipeline needs at least one stage")
+        for before, after in zip(stages, stages[1:], strict=False):
+            if before.out_spec != after.in_spec:
+                raise ConfigError(
+                    f"{type(before).__name__} gives {before.out_spec.shape}, but "
+                    f"{type(after).__name__} takes {after.in_spec.shape}"
+                )
+        buffers = {f"buffer_{i}": np.zeros(s.out_spec.size, np.float32) for i, s in enumerate(stages[:-1])}
+        tables = {name: np.zeros(len(stages) * ROW, np.int64) for name in ("table", "hold_table")}
+        arena = Arena((len(stages),), constants=tables, state=buffers)
+        super().__init__(
+            chain_step.address,
+            arena,
+            stages[0].in_spec,
+            stages[-1].out_spec,
+            sum(stage.latency for stage in stages),
+        )
+        self.children = tuple(stages)
+        if any(stage.hold_entry for stage in stages):
+            self.hold_entry = chain_hold_step.address
+        self._bind()
+
+    def _bind(self) -> None:
+        edges = [0, *(self.arena[f"buffer_{i}"].ctypes.data for i in range(len(self.children) - 1)), 0]
+        for name in ("table", "hold_table"):
+            table = self.arena[name].reshape(-1, ROW)
+            for i, stage in enumerate(self.children):
+                entry = stage.hold_entry if name == "hold_table" and stage.hold_entry else stage.entry
+                table[i] = entry, stage.arena.address, edges[i], edges[i + 1]
+
+    @property
+    def stages(self) -> tuple[NativeStage, ...]:
+        return self.children

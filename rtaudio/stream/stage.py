@@ -1,0 +1,134 @@
+"""What a stage is, and the native kind that runs on the live path."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtaudio.errors import ConfigError
+from rtaudio.kernels.chain import step_arrays
+from rtaudio.stream.arena import Arena
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape of the float32 array a stage takes or gives for one hop.
+
+    `(480,)` is a hop of samples; `(481, 2)` is a spectrum, real and imaginary part a bin.
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.shape or any(n < 1 for n in self.shape):
+            raise ConfigError(f"shape={self.shape} must have one or more dimensions, each at least 1")
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class Stage(Protocol):
+    """One step of a pipeline: `in_spec` in, `out_spec` out, once a hop.
+
+    `latency` is the delay in samples between input and output. `process` never allocates,
+    locks, prints, raises or keeps `x`; a stage that was reset behaves exactly like a new one.
+    """
+
+    in_spec: Spec
+    out_spec: Spec
+    latency: int
+
+    def process(self, x: Samples, out: Samples) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+class NativeStage:
+    """A stage with a compiled entry point `step(state, x, out)`: three addresses, no Python.
+
+    `process` calls that same entry point, so what a test exercises is what runs live.
+
+    - entry: address of the compiled step.
+    - hold_entry: address of a cheaper step with the same state that repeats the last decision
+      (gains, say) instead of making a new one, for an overloaded engine; 0 where there is none.
+    - arena: constants, live parameters and state.
+    - children: stages whose state this one drives through addresses in its own arena.
+    """
+
+    hold_entry: int = 0
+    children: tuple[NativeStage, ...] = ()
+
+    def __init__(
+        self, entry: int, arena: Arena, in_spec: Spec, out_spec: Spec, latency: int = 0
+    ) -> None:
+        self.entry, self.arena = entry, arena
+        self.in_spec, self.out_spec, self.latency = in_spec, out_spec, latency
+
+    def process(self, x: Samples, out: Samples) -> None:
+        """Consume one hop `x` of `in_spec` and fill `out` of `out_spec`, both C-contiguous float32."""
+        if not step_arrays(
+            self.entry, self.arena.address, self.in_spec.size, self.out_spec.size, x, out
+        ):
+            raise ConfigError(
+                f"process takes {self.in_spec.shape} and fills {self.out_spec.shape}, "
+                f"not {x.shape} and {out.shape}"
+            )
+
+    def reset(self) -> None:
+        for arena in self.arenas():
+            arena.reset()
+
+    def arenas(self) -> Iterator[Arena]:
+        """This stage's arena and those of its children, always in the same order."""
+        yield self.arena
+        for child in self.children:
+            yield from child.arenas()
+
+    def save_state(self) -> bytes:
+        """Everything the stage remembers; `load_state` goes on from there bit-exactly."""
+        return b"".join(arena.state_bytes.tobytes() for arena in self.arenas())
+
+    def load_state(self, saved: bytes) -> None:
+        """Restore what `save_state` of an equally built stage returned.
+
+        Raises ConfigError where the length does not fit.
+        """
+        expected = sum(arena.state_bytes.size for arena in self.arenas())
+        if len(saved) != expected:
+            raise ConfigError(f"saved state has {len(saved)} bytes, this stage keeps {expected}")
+        data = np.frombuffer(saved, np.uint8)
+        for arena in self.arenas():
+            arena.state_bytes[:] = data[: arena.state_bytes.size]
+            data = data[arena.state_bytes.size :]
+
+    def clone(self) -> Self:
+        """An independent stage that goes on from this one's state."""
+        other = copy.copy(self)
+        other.arena = self.arena.clone()
+        other.children = tuple(child.clone() for child in self.children)
+        other._bind()
+        return other
+
+    def _bind(self) -> None:
+        """Write the addresses of `children` into the arena. For stages that have children."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Live parameters by name, as they are now."""
+        return {name: self.arena[name] for name in self.arena.param_names}
+
+    def set_param(self, name: str, value: float) -> None:
+        """Change a live parameter; takes effect at the next hop. Raises ConfigError if unknown."""
+        if name not in self.arena.param_names:
+            known = ", ".join(self.arena.param_names) or "none"
+            raise ConfigError(f"unknown parameter {name!r}; this stage has: {known}")
+        self.arena[name] = value

@@ -1,0 +1,1 @@
+"""What the user came for, one file a task: builds a pipeline from a configuration."""

@@ -1,0 +1,1 @@
+"""Training: data mixing, augmentation, losses, loops, evaluation. Needs torch."""

@@ -1,0 +1,91 @@
+from itertools import cycle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtaudio.errors import ConfigError
+from rtaudio.stream.native import native_stage
+from rtaudio.stream.offline import run_offline
+from rtaudio.stream.pipeline import Pipeline
+
+NOISE = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
+
+
+@native_stage(params={"gain": 1.0}, state={"last": 0.0})
+def smooth(state, x, out):
+    for i in range(x.size):
+        state.last += np.float32(0.1) * (state.gain * x[i] - state.last)
+        out[i] = state.last
+
+
+@native_stage(state={"history": np.zeros(64), "at": 0})
+def delay(state, x, out):
+    for i in range(x.size):
+        j = state.at % 64
+        old = state.history[j]
+        state.history[j] = x[i]
+        out[i] = old
+        state.at += 1
+
+
+def make(hop_length=96):
+    return Pipeline([smooth(hop_length, gain=0.5), delay(hop_length, latency=64)])
+
+
+def reference(x, gain=0.5):
+    y, last = np.zeros(x.size + 64), 0.0
+    for i, v in enumerate(np.append(x, np.zeros(64))):
+        last += 0.1 * (gain * v - last)
+        if i + 64 < y.size:
+            y[i + 64] = last
+    return y
+
+
+def test_user_stages_chain():
+    np.testing.assert_allclose(run_offline(make(), NOISE), reference(NOISE), atol=1e-6)
+
+
+@given(st.lists(st.integers(1, 1024), min_size=1), st.integers(1, 300))
+def test_output_depends_neither_on_block_sizes_nor_on_hop(blocks, hop_length):
+    np.testing.assert_array_equal(run_offline(make(hop_length), NOISE, blocks=cycle(blocks)), run_offline(make(), NOISE))
+
+
+def test_reset_clone_and_saved_state_go_on_bit_exactly():
+    stage = make()
+    first, rest = NOISE[:960], NOISE[960:]
+    run = lambda s, x: np.concatenate([step(s, x[i : i + 96]) for i in range(0, x.size - 95, 96)])  # noqa: E731
+
+    def step(s, x):
+        out = np.empty_like(x)
+        s.process(x, out)
+        return out
+
+    run(stage, first)
+    saved, twin = stage.save_state(), stage.clone()
+    expected = run(stage, rest)
+    np.testing.assert_array_equal(run(twin, rest), expected)
+    other = make()
+    other.load_state(saved)
+    np.testing.assert_array_equal(run(other, rest), expected)
+    stage.reset()
+    np.testing.assert_array_equal(run(stage, NOISE), run(make(), NOISE))
+
+
+def test_parameters_survive_reset():
+    stage = smooth(96)
+    stage.set_param("gain", 0.25)
+    stage.reset()
+    assert stage.params == {"gain": 0.25}
+
+
+def test_misuse_is_named():
+    with pytest.raises(ConfigError, match="volume"):
+        smooth(96, volume=1)
+    with pytest.raises(ConfigError, match=r"\(96,\).*\(64,\)"):
+        Pipeline([smooth(96), smooth(64)])
+    with pytest.raises(ConfigError, match=r"\(96,\)"):
+        smooth(96).process(NOISE[:64], NOISE[:64].copy())
+    with pytest.raises(ConfigError, match="can't be compiled"):
+        native_stage(lambda state, x, out: open(x))(64)
