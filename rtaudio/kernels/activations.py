@@ -51,7 +51,7 @@ _Q4, _Q6 = _F(1.18534705686654e-04), _F(1.19825839466702e-06)
 
 
 @numba.njit("float32(float32)", **FAST)
-def tanh_f32(x: np.float32) -> np.float32:
+def tanh_f32(x: Any) -> Any:
     """Hyperbolic tangent; error at most 3e-7."""
     x = max(min(x, _TANH_CLAMP), -_TANH_CLAMP)
     s = x * x
@@ -60,7 +60,7 @@ def tanh_f32(x: np.float32) -> np.float32:
 
 
 @numba.njit("float32(float32)", **FAST)
-def sigmoid_f32(x: np.float32) -> np.float32:
+def sigmoid_f32(x: Any) -> Any:
     """Logistic function 1 / (1 + exp(-x)); error at most 2e-7."""
     return _HALF + _HALF * tanh_f32(_HALF * x)
 
@@ -74,7 +74,7 @@ _E3, _E4, _E5 = _F(4.1665795894e-2), _F(1.6666665459e-1), _F(5.0000001201e-1)
 
 
 @numba.njit("float32(float32)", **JIT)
-def exp_f32(x: np.float32) -> np.float32:
+def exp_f32(x: Any) -> Any:
     """e to the x, for x of -87.3 to 88.3 (clamped outside); relative error at most 2e-7."""
     x = max(min(x, _EXP_HIGH), _EXP_LOW)
     n = np.floor(x * _LOG2E + _HALF)
@@ -94,7 +94,7 @@ _LOG10_2_HIGH, _LOG10_2_LOW = _F(0.30078125), _F(2.48745663981195214e-4)  # 77 /
 
 
 @numba.njit("float32(float32)", **JIT)
-def log10_f32(x: np.float32) -> np.float32:
+def log10_f32(x: Any) -> Any:
     """Decimal logarithm of a positive normal number; error at most 1e-6 over 1e-37..1e38."""
     bits = _bits(x)
     mantissa = _from_bits(np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000)))  # 0.5..1
