@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numba import types
 
+from rtaudio.kernels.clock import flush_denormals, restore_denormals
 from rtaudio.kernels.memory import JIT, STEP, call_step, i64
 
 ROW = 4
@@ -64,5 +65,7 @@ def step_arrays(
     """Call a native step on whole arrays; False, and nothing done, where a size is wrong."""
     if x.size != n_in or out.size != n_out:
         return False
+    control = flush_denormals()  # as on the engine's thread, so offline equals live to the bit
     call_step(entry, state, x.ctypes.data, out.ctypes.data)
+    restore_denormals(control)
     return True
