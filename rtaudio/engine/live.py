@@ -48,7 +48,8 @@ class LiveEngine:
     ) -> None:
         if stage.in_spec != stage.out_spec or len(stage.in_spec.shape) != 1:
             raise ConfigError(
-                f"a live stage takes and gives hops of samples, not {stage.in_spec.shape} -> {stage.out_spec.shape}"
+                f"a live stage takes and gives hops of samples, "
+                f"not {stage.in_spec.shape} -> {stage.out_spec.shape}"
             )
         self.stage, self.device = stage, device
         self.plan = plan or plan_budget(stage, device.sample_rate, block=device.block)

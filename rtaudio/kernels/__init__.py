@@ -5,7 +5,7 @@ refused at once and nothing is compiled while audio flows.
 
 Numba's cache looks at one file's age only and inlines functions of other files, so a changed
 kernel would live on, stale, in the cached code of its callers. The cache therefore lies in a
-folder named after the state of *all* source files of the package.
+folder named after the state of *all* files here.
 """
 
 import hashlib
@@ -15,13 +15,11 @@ from pathlib import Path
 
 import numba
 
-PACKAGE = Path(__file__).parent.parent
-
 
 def _fingerprint() -> str:
-    """A name that changes whenever any module of the package does."""
+    """A name that changes whenever any kernel does."""
     digest = hashlib.sha256(f"{sys.version} {numba.__version__}".encode())
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         stat = path.stat()
         digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]

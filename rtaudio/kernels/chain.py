@@ -59,9 +59,7 @@ def _array_signatures() -> list[types.Type]:
 
 
 @numba.njit(_array_signatures(), **JIT)
-def step_arrays(
-    entry: int, state: int, n_in: int, n_out: int, x: np.ndarray, out: np.ndarray
-) -> bool:
+def step_arrays(entry: int, state: int, n_in: int, n_out: int, x: np.ndarray, out: np.ndarray) -> bool:
     """Call a native step on whole arrays; False, and nothing done, where a size is wrong."""
     if x.size != n_in or out.size != n_out:
         return False

@@ -11,7 +11,6 @@ from __future__ import annotations
 import numba
 
 from rtaudio.kernels import live as w
-from rtaudio.kernels.callback import time_ns
 from rtaudio.kernels.memory import JIT, f64, i64, load_acquire
 from rtaudio.kernels.resample import resample_run
 from rtaudio.kernels.ring import ring_fill, ring_push

@@ -53,9 +53,7 @@ def _call_callback(
         kind = ir.FunctionType(ir.IntType(32), [word] * 6)
         no_time = ir.Constant(word, 0)
         callback, x, out, frames, flags, memory = args
-        builder.call(
-            builder.inttoptr(callback, kind.as_pointer()), [x, out, frames, no_time, flags, memory]
-        )
+        builder.call(builder.inttoptr(callback, kind.as_pointer()), [x, out, frames, no_time, flags, memory])
         return context.get_dummy_value()
 
     word = types.int64

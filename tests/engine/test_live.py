@@ -226,7 +226,7 @@ def test_the_plan_is_the_delay_that_is_measured(block, slack):
 
 def test_what_cannot_run_live_is_refused():
     device = SimulatedDevice(NOISE, block=64)
-    with pytest.raises(ConfigError, match="480.*64"):
+    with pytest.raises(ConfigError, match=r"480.*64"):
         LiveEngine(make(), device, plan_budget(make(), RATE, block=480))
 
 
@@ -235,4 +235,6 @@ def test_histogram_percentiles_are_those_of_the_injected_costs():
     stats = run(NOISE, faults=Faults(hop_cost_us=costs * 3))[0].stats()
     assert stats.compute_us_p50 == pytest.approx(100, rel=0.03)
     assert stats.compute_us_max == pytest.approx(700)
-    assert all(a <= b for a, b in pairwise([stats.compute_us_p50, stats.compute_us_p99, stats.compute_us_max]))
+    assert all(
+        a <= b for a, b in pairwise([stats.compute_us_p50, stats.compute_us_p99, stats.compute_us_max])
+    )
