@@ -18,7 +18,6 @@ from rtaudio.kernels import live
 from rtaudio.kernels import simulate as s
 from rtaudio.stream.stage import Samples
 
-
 WATCH_FROM_S = 2.0
 
 
