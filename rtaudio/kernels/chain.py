@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numba import types
 
+from rtaudio.kernels.clock import flush_denormals, restore_denormals
 from rtaudio.kernels.memory import JIT, STEP, call_step, i64
 
 ROW = 4
@@ -58,11 +59,11 @@ def _array_signatures() -> list[types.Type]:
 
 
 @numba.njit(_array_signatures(), **JIT)
-def step_arrays(
-    entry: int, state: int, n_in: int, n_out: int, x: np.ndarray, out: np.ndarray
-) -> bool:
+def step_arrays(entry: int, state: int, n_in: int, n_out: int, x: np.ndarray, out: np.ndarray) -> bool:
     """Call a native step on whole arrays; False, and nothing done, where a size is wrong."""
     if x.size != n_in or out.size != n_out:
         return False
+    control = flush_denormals()  # as on the engine's thread, so offline equals live to the bit
     call_step(entry, state, x.ctypes.data, out.ctypes.data)
+    restore_denormals(control)
     return True

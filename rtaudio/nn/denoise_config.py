@@ -16,7 +16,7 @@ class DenoiseConfig:
     """Sizes of the denoiser net; the defaults are the shipped ones.
 
     - window: analysis and synthesis window, by its name in `rtaudio.dsp`.
-    - n_bands: ERB-spaced bands the net hears and sets a gain for.
+    - n_bands: ERB-spaced bands the net hears; it sets a gain for every bin.
     - channels, kernel_size, dilations: causal convolution blocks over frames.
     - hidden: LSTM state.
     - level_tau_s: time constant of the running mean of the level, taken from the features.
@@ -82,18 +82,12 @@ def band_centres(config: DenoiseConfig) -> NDArray[np.int64]:
     return np.array(centres)
 
 
-def gain_bands(config: DenoiseConfig) -> NDArray[np.float32]:
-    """Triangles `(n_bands, n_bins)` that interpolate band gains linearly: `gains @ gain_bands`.
-
-    Each bin's column sums to 1, with at most two bands in it.
-    """
-    bins, identity = np.arange(config.n_bins), np.eye(config.n_bands)
-    centres = band_centres(config)
-    return np.stack([np.interp(bins, centres, row) for row in identity]).astype(np.float32)
-
-
 def erb_bands(config: DenoiseConfig) -> NDArray[np.float32]:
-    """Triangular band filters `(n_bands, n_bins)`, each row summing to 1: `erb_bands @ power`."""
-    triangles = gain_bands(config).astype(np.float64)
+    """Triangular band filters `(n_bands, n_bins)`, each row summing to 1: `erb_bands @ power`.
+
+    A band reaches from the centre of the one below to the centre of the one above.
+    """
+    bins, centres = np.arange(config.n_bins), band_centres(config)
+    triangles = np.stack([np.interp(bins, centres, row) for row in np.eye(config.n_bands)])
     bands: NDArray[np.float32] = (triangles / triangles.sum(1, keepdims=True)).astype(np.float32)
     return bands

@@ -32,9 +32,7 @@ StepFunction = Callable[[Any, np.ndarray, np.ndarray], None]
 class NativeStageFactory:
     """Builds native stages from one step function; made by `native_stage`."""
 
-    def __init__(
-        self, step: StepFunction, params: Mapping[str, float], state: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, step: StepFunction, params: Mapping[str, float], state: Mapping[str, Any]) -> None:
         self.step, self._params, self._state = step, dict(params), dict(state)
         self.__doc__, self.__name__ = step.__doc__, step.__name__
         self._jitted = numba.njit(error_model="numpy", nogil=True)(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Pipeline(NativeStage):
     def __init__(self, stages: Sequence[NativeStage]) -> None:
         if not stages:
             raise ConfigError("a pipeline needs at least one stage")
-        for before, after in zip(stages, stages[1:], strict=False):
+        for before, after in pairwise(stages):
             if before.out_spec != after.in_spec:
                 raise ConfigError(
                     f"{type(before).__name__} gives {before.out_spec.shape}, but "

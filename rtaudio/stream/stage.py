@@ -67,17 +67,13 @@ class NativeStage:
     hold_entry: int = 0
     children: tuple[NativeStage, ...] = ()
 
-    def __init__(
-        self, entry: int, arena: Arena, in_spec: Spec, out_spec: Spec, latency: int = 0
-    ) -> None:
+    def __init__(self, entry: int, arena: Arena, in_spec: Spec, out_spec: Spec, latency: int = 0) -> None:
         self.entry, self.arena = entry, arena
         self.in_spec, self.out_spec, self.latency = in_spec, out_spec, latency
 
     def process(self, x: Samples, out: Samples) -> None:
         """Consume one hop `x` of `in_spec` and fill `out` of `out_spec`, both C-contiguous float32."""
-        if not step_arrays(
-            self.entry, self.arena.address, self.in_spec.size, self.out_spec.size, x, out
-        ):
+        if not step_arrays(self.entry, self.arena.address, self.in_spec.size, self.out_spec.size, x, out):
             raise ConfigError(
                 f"process takes {self.in_spec.shape} and fills {self.out_spec.shape}, "
                 f"not {x.shape} and {out.shape}"

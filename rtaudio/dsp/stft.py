@@ -1,0 +1,92 @@
+"""Streaming STFT and its inverse: `Pipeline([Analysis(...), Synthesis(...)])` is a pure delay."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rtaudio.errors import ConfigError
+from rtaudio.kernels.fft import fft_plan, fft_work
+from rtaudio.kernels.stft import analysis_step, synthesis_step
+from rtaudio.kernels.window import Window, dual_window, make_window
+from rtaudio.stream.arena import Arena
+from rtaudio.stream.stage import NativeStage, Spec
+
+
+def as_window(window: str | ArrayLike, n_fft: int) -> Window:
+    """A window by name, or one's own as `n_fft` finite numbers. Raises ConfigError otherwise."""
+    try:
+        made = make_window(window, n_fft) if isinstance(window, str) else np.array(window, np.float64)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if made.shape != (n_fft,) or not np.isfinite(made).all():
+        raise ConfigError(f"a window of shape {made.shape} must be n_fft={n_fft} finite numbers")
+    return made
+
+
+def _plan(n_fft: int, hop_length: int) -> np.ndarray:
+    if not 1 <= hop_length <= n_fft:
+        raise ConfigError(f"hop_length={hop_length} must be from 1 to n_fft={n_fft}")
+    try:
+        return fft_plan(n_fft)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+class Analysis(NativeStage):
+    """Spectrum of the latest `n_fft` samples, once a hop.
+
+    `hop_length` samples in, `(n_fft // 2 + 1, 2)` out: real and imaginary part of each bin of
+    rfft(window * latest samples), unnormalised; bin k lies at k * sample_rate / n_fft. Before
+    the first sample lies silence. Latency 0: the newest sample is in the frame.
+
+    - n_fft: 2 * 2^a * 3^b * 5^c, at least 32.
+    - hop_length: 1 to n_fft; need not divide it.
+    - window: a name (`rtaudio.kernels.window.NAMES`) or n_fft numbers, oldest sample first.
+    """
+
+    def __init__(self, n_fft: int, hop_length: int, window: str | ArrayLike = "sqrt_hann") -> None:
+        arena = Arena(
+            (n_fft, hop_length),
+            constants={
+                "plan": _plan(n_fft, hop_length),
+                "window": as_window(window, n_fft).astype(np.float32),
+            },
+            state={"history": np.zeros(n_fft, np.float32), "work": fft_work(n_fft)},
+        )
+        super().__init__(analysis_step.address, arena, Spec((hop_length,)), Spec((n_fft // 2 + 1, 2)))
+
+
+class Synthesis(NativeStage):
+    """Overlap-add of spectra `(n_fft // 2 + 1, 2)` to `hop_length` samples: undoes `Analysis`.
+
+    Latency `n_fft - hop_length`: a sample is complete when the last frame over it has come. The
+    synthesis window is scaled so that the pair reconstructs perfectly; imaginary parts of the
+    first and the last bin are ignored.
+
+    - window: the one `Analysis` uses.
+    - shape: the synthesis window before scaling; the default, `window` itself, gives the
+      least-squares inverse, the one nearest to a modified spectrum.
+
+    Raises ConfigError where window and hop can't be inverted.
+    """
+
+    def __init__(
+        self,
+        n_fft: int,
+        hop_length: int,
+        window: str | ArrayLike = "sqrt_hann",
+        shape: str | ArrayLike | None = None,
+    ) -> None:
+        plan, analysis = _plan(n_fft, hop_length), as_window(window, n_fft)
+        try:
+            dual = dual_window(analysis, analysis if shape is None else as_window(shape, n_fft), hop_length)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        arena = Arena(
+            (n_fft, hop_length),
+            constants={"plan": plan, "window": (dual / n_fft).astype(np.float32)},
+            state={"overlap": np.zeros(n_fft, np.float32), "work": fft_work(n_fft)},
+        )
+        in_spec, out_spec = Spec((n_fft // 2 + 1, 2)), Spec((hop_length,))
+        super().__init__(synthesis_step.address, arena, in_spec, out_spec, n_fft - hop_length)

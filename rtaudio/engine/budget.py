@@ -1,0 +1,116 @@
+"""The latency budget: what the user states, and what block size meets it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rtaudio.errors import BudgetError, ConfigError
+from rtaudio.stream.stage import NativeStage
+
+BLOCKS = (32, 64, 128, 240, 256, 480, 512, 960, 1024)
+"""Block sizes tried: powers of two as sound cards like them, and whole 5, 10 and 20 ms at 48 kHz."""
+
+COMFORT_S = 2.5e-3  # compute time worth having: 10 times a net's, and one missed wake-up
+
+
+@dataclass(frozen=True)
+class LatencyBudget:
+    """How the delay from microphone to loudspeaker is made up; all sizes in samples.
+
+    - block: what the device hands over; hop_length: what the pipeline consumes.
+    - slack: samples of delay beyond the least, given to the engine as time to compute.
+    - latency: the pipeline's own (window and look-ahead).
+    - device_blocks: blocks the device itself holds, at capture and at playback.
+    """
+
+    sample_rate: int
+    block: int
+    hop_length: int
+    latency: int
+    slack: int = 0
+    device_blocks: tuple[float, float] = (1.0, 1.0)
+    budget_ms: float | None = None
+
+    @property
+    def ring(self) -> int:
+        """Samples waited for until blocks make up a whole hop, at worst."""
+        return self.hop_length - math.gcd(self.block, self.hop_length)
+
+    @property
+    def compute(self) -> int:
+        """Samples of time the engine has for a hop before its sound is due."""
+        return self.block + self.slack
+
+    @property
+    def prefill(self) -> int:
+        """Delay of the rings: the pipeline's first output is played that long after its input."""
+        return self.ring + self.compute
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The parts in ms, in the order sound meets them."""
+        ms = 1000.0 / self.sample_rate
+        return {
+            "capture buffer": self.device_blocks[0] * self.block * ms,
+            "ring": self.ring * ms,
+            "algorithmic": self.latency * ms,
+            "compute": self.compute * ms,
+            "playback buffer": self.device_blocks[1] * self.block * ms,
+        }
+
+    @property
+    def total_ms(self) -> float:
+        return sum(self.parts.values())
+
+    def describe(self) -> str:
+        """`40.0 ms = capture buffer 10.0 + ring 0.0 + ...`."""
+        return f"{self.total_ms:.1f} ms = " + " + ".join(f"{k} {v:.1f}" for k, v in self.parts.items())
+
+
+def plan_budget(
+    stage: NativeStage,
+    sample_rate: int,
+    *,
+    budget_ms: float | None = None,
+    block: int | None = None,
+    device_blocks: tuple[float, float] = (1.0, 1.0),
+    blocks: Sequence[int] = BLOCKS,
+) -> LatencyBudget:
+    """Choose the block size that leaves the engine the most time within the budget.
+
+    Without a budget, or with `block` given, only the slack is chosen. Raises ConfigError for a
+    budget that is not positive, BudgetError (with the parts of the least possible delay) for one
+    that can't be met.
+    """
+    if budget_ms is not None and not (budget_ms > 0 and math.isfinite(budget_ms)):
+        raise ConfigError(f"budget={budget_ms} ms must be above 0")
+    if block is not None and block < 1:
+        raise ConfigError(f"block={block} must be at least 1 sample")
+    (hop_length,) = stage.in_spec.shape
+    if block is None and budget_ms is None:
+        block = hop_length
+    limit = math.inf if budget_ms is None else budget_ms + 1e-9
+    plans = [
+        LatencyBudget(sample_rate, size, hop_length, stage.latency, slack, device_blocks, budget_ms)
+        for size in ([block] if block is not None else blocks)
+        for slack in {0, _comfortable_slack(size, sample_rate)}
+    ]
+    fitting = [plan for plan in plans if plan.total_ms <= limit]
+    if not fitting:
+        least = min(plans, key=lambda plan: plan.total_ms)
+        raise BudgetError(
+            f"a budget of {budget_ms:g} ms can't be met: the least here is {least.describe()}, "
+            f"{least.total_ms - (budget_ms or 0.0):.1f} ms more"
+        )
+    return max(fitting, key=lambda plan: (min(plan.compute, _comfort(sample_rate)), -plan.total_ms))
+
+
+def _comfort(sample_rate: int) -> int:
+    return math.ceil(COMFORT_S * sample_rate)
+
+
+def _comfortable_slack(block: int, sample_rate: int) -> int:
+    """Whole blocks of slack that bring the compute time to COMFORT_S."""
+    return max(0, -(-_comfort(sample_rate) // block) - 1) * block

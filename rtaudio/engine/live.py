@@ -1,0 +1,180 @@
+"""The live path: a device on one side, a stage on the other, and nothing of Python between."""
+
+from __future__ import annotations
+
+import math
+import threading
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from rtaudio.devices.base import Device
+from rtaudio.engine.budget import LatencyBudget, plan_budget
+from rtaudio.engine.memory import LiveMemory
+from rtaudio.errors import ConfigError
+from rtaudio.kernels import live as w
+from rtaudio.kernels.engine_loop import BINS_PER_OCTAVE, FIRST_OCTAVE, engine_run, reset_stage
+from rtaudio.stream.stage import NativeStage
+from rtaudio.stream.stats import StreamStats
+
+
+class Tap(Protocol):
+    """Where both ends of the engine can be listened to: two rings, by address."""
+
+    @property
+    def in_address(self) -> int: ...
+
+    @property
+    def out_address(self) -> int: ...
+
+
+class LiveEngine:
+    """Runs `stage` between a device's microphone and its loudspeaker.
+
+    Python builds, starts, stops, controls and looks; the sound itself is moved by compiled code
+    that never takes the interpreter's lock. Use it as a context manager, or `start` and `stop`.
+
+    Raises ConfigError where the stage is not hop-in, hop-out, and whatever the device raises.
+    """
+
+    def __init__(
+        self,
+        stage: NativeStage,
+        device: Device,
+        plan: LatencyBudget | None = None,
+        *,
+        tap: Tap | None = None,
+    ) -> None:
+        if stage.in_spec != stage.out_spec or len(stage.in_spec.shape) != 1:
+            raise ConfigError(
+                f"a live stage takes and gives hops of samples, "
+                f"not {stage.in_spec.shape} -> {stage.out_spec.shape}"
+            )
+        self.stage, self.device = stage, device
+        self.plan = plan or plan_budget(stage, device.sample_rate, block=device.block)
+        if self.plan.block != device.block:
+            raise ConfigError(f"the plan's block of {self.plan.block} is not the device's of {device.block}")
+        self._memory = LiveMemory(stage, device, self.plan)
+        self._words, self._reals = self._memory.words, self._memory.reals
+        if tap is not None:
+            self._words[[w.TAP_IN, w.TAP_OUT]] = tap.in_address, tap.out_address
+        self._thread: threading.Thread | None = None
+        self._restarts = 0
+
+    def start(self) -> None:
+        """Open the device and let sound flow. Raises DeviceError where it can't be opened."""
+        self.device.open(self._memory.callbacks)
+        self._words[w.RUN] = 1
+        if not self._words[w.VIRTUAL]:  # the virtual clock runs the engine itself
+            self._thread = threading.Thread(
+                target=engine_run, args=(self._memory.callbacks.memory,), name="rtaudio-engine", daemon=True
+            )
+            self._thread.start()
+        try:
+            self.device.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop and close the device, then the engine. Does nothing where it has stopped."""
+        self.device.stop()
+        self._words[w.RUN] = 0
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.device.close()
+
+    def restart(self) -> None:
+        """Close and reopen the device, with all sound forgotten and a fade-in. For a lost device."""
+        self.stop()
+        self._memory.start_afresh()
+        reset_stage(self._memory.callbacks.memory)
+        self.start()
+        self._restarts += 1
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def native_thread_id(self) -> int | None:
+        """The operating system's id of the engine's thread, for its scheduling priority."""
+        return self._thread.native_id if self._thread is not None else None
+
+    @property
+    def heartbeat(self) -> int:
+        """Blocks the device has handed over and taken: stands still where it was lost."""
+        return int(self._words[w.CAPTURE_BLOCKS] + self._words[w.PLAYBACK_BLOCKS])
+
+    @property
+    def bypass(self) -> bool:
+        """Whether the dry sound is heard, delayed as the wet one would be. Switching cross-fades."""
+        return bool(self._words[w.BYPASS])
+
+    @bypass.setter
+    def bypass(self, on: bool) -> None:
+        self._words[w.BYPASS] = int(on)
+
+    def latency_parts(self) -> dict[str, float]:
+        """The plan's parts in ms, with the device's own latencies as it declares them now."""
+        declared = {
+            "capture buffer": 1000.0 * self.device.capture_latency_s,
+            "playback buffer": 1000.0 * self.device.playback_latency_s,
+        }
+        return {name: declared.get(name) or ms for name, ms in self.plan.parts.items()}
+
+    def stats(self) -> StreamStats:
+        """A snapshot; may be called at any time from any thread."""
+        words, reals, rate = self._words, self._reals, self.plan.sample_rate
+        hops = int(words[w.HOPS])
+        p50, p99, p999 = self._percentiles(0.5, 0.99, 0.999)
+        return StreamStats(
+            hops=hops,
+            seconds=hops * self.plan.hop_length / rate,
+            input_overflows=int(words[w.INPUT_OVERFLOWS]),
+            output_underflows=int(words[w.OUTPUT_UNDERFLOWS]),
+            deadline_misses=int(words[w.MISSES]),
+            ring_overflows=int(words[w.RING_OVERFLOWS] + words[w.PUSH_FULL]),
+            ring_underflows=int(words[w.RING_UNDERFLOWS]),
+            substituted_samples=int(words[w.SUBSTITUTED]),
+            late_samples_dropped=int(words[w.LATE_DROPPED]),
+            jumps=int(words[w.JUMPS]),
+            nan_hops=int(words[w.NAN_HOPS]),
+            restarts=self._restarts,
+            overload_level=int(words[w.LEVEL]),
+            compute_us_p50=p50,
+            compute_us_p99=p99,
+            compute_us_p999=p999,
+            compute_us_max=float(words[w.MAX_NS] / 1e3),
+            deadline_us=1e6 * self.plan.hop_length / rate,
+            input_db=_level_db(reals[w.IN_POWER_F]),
+            output_db=_level_db(reals[w.OUT_POWER_F]),
+            drift_ppm=1e6 * float(reals[w.INTEGRAL_F]),
+            ring_latency_s=self._memory.playback_ring.fill / rate,
+            bypass=self.bypass,
+        )
+
+    def _percentiles(self, *shares: float) -> list[float]:
+        """Compute times in us below which the given shares of all hops lie (bins of 2.2 %)."""
+        total = np.cumsum(self._memory.histogram)
+        if not total[-1]:
+            return [0.0] * len(shares)
+        bins = [int(np.searchsorted(total, share * total[-1])) for share in shares]
+        tops = [2.0 ** (FIRST_OCTAVE + (b + 1) / BINS_PER_OCTAVE) / 1e3 for b in bins]
+        return [float(min(top, self._words[w.MAX_NS] / 1e3)) for top in tops]
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a device that ends by itself (simulated, file); True where it has ended."""
+        wait = getattr(self.device, "wait", None)
+        return bool(wait(timeout_s)) if wait is not None else False
+
+
+def _level_db(power: float) -> float:
+    return max(-120.0, 10.0 * math.log10(max(float(power), 1e-14)))

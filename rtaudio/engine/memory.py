@@ -1,0 +1,112 @@
+"""Everything the callbacks and the engine share, allocated once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtaudio.devices.base import Callbacks, Device
+from rtaudio.engine.budget import LatencyBudget
+from rtaudio.kernels import live as w
+from rtaudio.kernels.callback import capture_callback, duplex_callback, playback_callback
+from rtaudio.kernels.engine_loop import HISTOGRAM_BINS
+from rtaudio.kernels.resample import FractionalResampler
+from rtaudio.kernels.ring import Ring
+from rtaudio.stream.stage import NativeStage
+
+FADE_S = 5e-3  # cross-fades between wet and dry: short to the ear, long against any waveform
+BACKLOG_HOPS = 4  # beyond the path's own delay: what the engine catches up rather than gives up
+POLL_SHARE, LEAST_POLL_US = 16, 100  # the engine sleeps 1/16 of a block, at least 100 us
+LEAST_RING_S = 0.5
+
+
+def _power_of_two(size: int) -> int:
+    return 1 << max(0, int(size) - 1).bit_length()
+
+
+class LiveMemory:
+    """The words of `rtaudio.kernels.live`, the rings and buffers they point to, and their sizes."""
+
+    def __init__(self, stage: NativeStage, device: Device, plan: LatencyBudget) -> None:
+        self._stage = stage  # its arenas are known here by address only
+        self._arrays: dict[int, NDArray[Any]] = {}
+        raw = np.zeros(w.N_WORDS + 16, np.int64)
+        skip = -raw.ctypes.data % 128 // 8
+        self.words: NDArray[np.int64] = raw[skip : skip + w.N_WORDS]
+        self.reals = self.words.view(np.float64)
+        self.histogram = np.zeros(HISTOGRAM_BINS, np.int64)
+        hop, rate = plan.hop_length, plan.sample_rate
+        words = self.words
+        words[[w.HOP, w.SAMPLE_RATE, w.LATENCY, w.PREFILL]] = hop, rate, stage.latency, plan.prefill
+        words[w.BLOCK] = plan.block
+        words[[w.IN_CHANNELS, w.OUT_CHANNELS]] = device.in_channels, device.out_channels
+        words[[w.ENTRY, w.HOLD_ENTRY, w.STAGE]] = stage.entry, stage.hold_entry, stage.arena.address
+        words[w.FADE] = max(1, round(FADE_S * rate))
+        words[w.BACKLOG] = plan.prefill + (BACKLOG_HOPS + 1) * hop
+        words[w.POLL_US] = max(LEAST_POLL_US, int(1e6 * min(plan.block, hop) / rate / POLL_SHARE))
+        words[w.VIRTUAL] = getattr(device, "virtual", False)
+        self._allocate(stage, plan)
+        if not device.one_clock:
+            self._bridge_two_clocks(plan)
+        self.start_afresh()
+        self.reals[[w.MIX_F, w.GAIN_F]] = 1.0
+
+    def _allocate(self, stage: NativeStage, plan: LatencyBudget) -> None:
+        words, hop = self.words, plan.hop_length
+        frames = max(4 * plan.block, 4096)  # some hosts hand over more than was asked for
+        capacity = max(2 * words[w.BACKLOG] + frames, round(LEAST_RING_S * plan.sample_rate))
+        self.capture_ring, self.playback_ring = Ring(_power_of_two(capacity)), Ring(_power_of_two(capacity))
+        words[[w.CAPTURE_RING, w.PLAYBACK_RING]] = self.capture_ring.address, self.playback_ring.address
+        words[w.DRY_SIZE] = _power_of_two(plan.prefill + stage.latency + 2 * frames)
+        words[w.PAST_SIZE] = _power_of_two(stage.latency + 2 * hop)
+        words[w.MAX_FRAMES] = frames
+        for word, size in {
+            w.DRY: words[w.DRY_SIZE],
+            w.PAST: words[w.PAST_SIZE],
+            w.SCRATCH: frames,
+            w.WET: frames,
+            w.X: hop,
+            w.Y: hop,
+        }.items():
+            self._point(word, np.zeros(size, np.float32))
+        words[w.HISTOGRAM] = self.histogram.ctypes.data
+        resets = np.array([arena.reset_copy for arena in stage.arenas()], np.int64)
+        self._point(w.RESETS, resets)
+        words[w.N_RESETS] = len(resets)
+
+    def _point(self, word: int, array: NDArray[Any]) -> None:
+        self._arrays[word] = array
+        self.words[word] = array.ctypes.data
+
+    def _bridge_two_clocks(self, plan: LatencyBudget) -> None:
+        """Put a steered resampler between the engine and the playback ring."""
+        self._resampler = FractionalResampler()
+        room = 2 * plan.hop_length + 64
+        self._point(w.RESAMPLED, np.zeros(room, np.float32))
+        self.words[[w.RESAMPLER, w.MAX_RESAMPLED]] = self._resampler.address, room
+        # A block for the callback, a hop that comes in one piece, the time to compute it.
+        self.words[w.TARGET_FILL] = plan.block + plan.hop_length + plan.compute
+
+    def start_afresh(self) -> None:
+        """Forget all sound: empty rings, time zero, fade in. Counters and settings stay."""
+        for ring in (self.capture_ring, self.playback_ring):
+            ring.words[1:] = 0
+        words, reals = self.words, self.reals
+        words[[w.IN_TIME, w.PLAY_TIME, w.PLAY_OFFSET, w.DROPPED, w.SHIFT]] = 0
+        words[[w.STEP_LEFT, w.PLAYING, w.SERVO_HOPS, w.WARM, w.UNHEARD, w.MUTED, w.LEVEL, w.CALM]] = 0
+        reals[[w.LAST_F, w.STEP_F, w.ERROR_F, w.LAST_OUT_F, w.STRIKES_F, w.GAIN_F]] = 0.0
+        reals[[w.MIX_F, w.RATIO_F]] = 1.0
+        reals[w.WET_F] = 0.0 if words[w.BYPASS] else 1.0
+        for word in (w.DRY, w.PAST):
+            self._arrays[word].fill(0)
+
+    @property
+    def callbacks(self) -> Callbacks:
+        return Callbacks(
+            duplex_callback.address,
+            capture_callback.address,
+            playback_callback.address,
+            int(self.words.ctypes.data),
+        )

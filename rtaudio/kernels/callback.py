@@ -1,0 +1,255 @@
+"""The device callbacks: what runs on the audio thread.
+
+Push, pull, count, time-stamp. No allocation, lock, system call (but the clock), raise or print;
+a test reads the generated assembly. `memory` is laid out in `rtaudio.kernels.live`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+from rtaudio.kernels import live as w
+from rtaudio.kernels.clock import now_ns
+from rtaudio.kernels.memory import JIT, f32, f64, i64, load_acquire, store_release
+from rtaudio.kernels.ring import READ, WRITE, ring_fill, ring_pull, ring_push, ring_skip
+
+INPUT_OVERFLOW, OUTPUT_UNDERFLOW = 0x2, 0x4  # PaStreamCallbackFlags, portaudio.h
+CONTINUE = 0  # paContinue
+
+PORTAUDIO = types.int32(types.int64, types.int64, types.uint64, types.int64, types.uint64, types.int64)
+"""PaStreamCallback: input, output, frames, time info, flags, user data; pointers as integers."""
+
+
+@numba.njit("int64(int64, int64)", **JIT)
+def time_ns(memory: int, scratch: int) -> int:
+    """The time: of the simulation where there is one, else monotonic."""
+    words = i64(memory, w.N_WORDS)
+    return words[w.NOW] if words[w.VIRTUAL] != 0 else now_ns(memory + 8 * scratch)
+
+
+@numba.njit("void(int64, int64, int64)", **JIT)
+def _to_mono(memory: int, source: int, frames: int) -> None:
+    """Fill SCRATCH with the mean of the channels; NaN from a broken driver becomes silence."""
+    words = i64(memory, w.N_WORDS)
+    channels = words[w.IN_CHANNELS]
+    mono = f32(words[w.SCRATCH], frames)
+    if source == 0:  # PortAudio hands no input for a moment while a stream starts or primes
+        for i in range(frames):
+            mono[i] = 0.0
+        return
+    x = f32(source, frames * channels)
+    if channels == 1:
+        for i in range(frames):
+            mono[i] = x[i] if x[i] == x[i] else np.float32(0.0)
+        return
+    scale = np.float32(1.0 / channels)
+    for i in range(frames):
+        total = np.float32(0.0)
+        for c in range(channels):
+            total += x[i * channels + c]
+        total *= scale
+        mono[i] = total if total == total else np.float32(0.0)
+
+
+@numba.njit("void(int64, int64, int64, int64)", **JIT)
+def capture(memory: int, source: int, frames: int, flags: int) -> None:
+    """Take a block from the device: to the history of dry sound, then to the capture ring.
+
+    Where the ring is full the *new* block is dropped and counted (the read cursor belongs to the
+    engine); input time goes on all the same.
+    """
+    words = i64(memory, w.N_WORDS)
+    _to_mono(memory, source, frames)
+    mono = f32(words[w.SCRATCH], frames)
+    dry, mask, start = f32(words[w.DRY], words[w.DRY_SIZE]), words[w.DRY_SIZE] - 1, words[w.IN_TIME]
+    for i in range(frames):
+        dry[(start + i) & mask] = mono[i]
+    words[w.CAPTURE_NS] = time_ns(memory, w.CAPTURE_CLOCK)
+    if ring_push(words[w.CAPTURE_RING], words[w.SCRATCH], frames) == 0:
+        words[w.RING_OVERFLOWS] += 1
+        store_release(memory + 8 * w.DROPPED, words[w.DROPPED] + frames)
+    words[w.IN_TIME] = start + frames
+    words[w.CAPTURE_BLOCKS] += 1
+    if flags & INPUT_OVERFLOW:
+        words[w.INPUT_OVERFLOWS] += 1
+
+
+@numba.njit("void(int64, int64, int64, int64)", **JIT)
+def _spread(memory: int, target: int, frames: int, n_channels: int) -> None:
+    """Copy the finished mono block in WET to every output channel."""
+    words = i64(memory, w.N_WORDS)
+    mono, out = f32(words[w.WET], frames), f32(target, frames * n_channels)
+    for i in range(frames):
+        for c in range(n_channels):
+            out[i * n_channels + c] = mono[i]
+
+
+@numba.njit("int64(int64, int64, int64)", **JIT)
+def _pull_on_time(memory: int, wanted: int, frames: int) -> int:
+    """Fill WET with the pipeline's outputs from number `wanted` on, as far as they exist.
+
+    Drops what is too late. Returns where in the block the wet samples begin (high 32 bits) and
+    end (low 32 bits); WET holds them at those places.
+    """
+    words = i64(memory, w.N_WORDS)
+    ring = words[w.PLAYBACK_RING]
+    write = load_acquire(ring + 8 * WRITE)
+    read = i64(ring, READ + 1)[READ]
+    first = read + load_acquire(memory + 8 * w.PLAY_OFFSET)
+    if first < wanted:
+        dropped = ring_skip(ring, min(wanted - first, write - read))
+        words[w.LATE_DROPPED] += dropped
+        read, first = read + dropped, first + dropped
+    begin = min(max(first - wanted, 0), frames)
+    end = begin
+    if first >= wanted:
+        end = min(frames, begin + write - read)
+        ring_pull(ring, words[w.WET] + 4 * begin, end - begin)
+    return (begin << 32) | end
+
+
+@numba.njit("void(int64, int64, int64, int64, int64)", **JIT)
+def _mend(memory: int, wanted: int, frames: int, begin: int, end: int) -> None:
+    """Dry sound where WET has none, without a step at either edge.
+
+    Going from wet to dry the last sample is already out: what it differed by from the dry signal
+    is added and fades over FADE samples. Coming back, both signals are there: an ordinary cross-fade.
+    """
+    words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
+    out = f32(words[w.WET], frames)
+    dry, mask = f32(words[w.DRY], words[w.DRY_SIZE]), words[w.DRY_SIZE] - 1
+    fade, behind = words[w.FADE], wanted - words[w.LATENCY]
+    last, step, left = reals[w.LAST_F], reals[w.STEP_F], words[w.STEP_LEFT]
+    mix, gain = reals[w.MIX_F], reals[w.GAIN_F]
+    slope = 1.0 / fade
+    for i in range(frames):
+        plain = np.float64(dry[(behind + i) & mask]) if behind + i >= 0 else 0.0
+        value = plain
+        if begin <= i < end:
+            mix = min(1.0, mix + slope)
+            value = plain + mix * (out[i] - plain) if mix < 1.0 else np.float64(out[i])
+        elif mix > 0.0:
+            before = np.float64(dry[(behind + i - 1) & mask]) if behind + i >= 1 else 0.0
+            mix, step, left = 0.0, last - before, fade
+        if left > 0:
+            value += step * left * slope
+            left -= 1
+        if gain < 1.0:
+            value *= gain
+            gain = min(1.0, gain + 0.25 * slope)
+        out[i] = value
+        last = value
+    reals[w.LAST_F], reals[w.STEP_F], words[w.STEP_LEFT] = last, step, left
+    reals[w.MIX_F], reals[w.GAIN_F] = mix, gain
+
+
+@numba.njit("void(int64, int64)", **JIT)
+def _fill_one_clock(memory: int, frames: int) -> None:
+    """Fill WET for play times PLAY_TIME and on, of a device whose input and output share a clock."""
+    words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
+    out = f32(words[w.WET], frames)
+    wanted = words[w.PLAY_TIME] - words[w.PREFILL]
+    if wanted + frames <= 0:  # the pipeline is being filled: nothing was captured that long ago
+        for i in range(frames):
+            out[i] = 0.0
+        return
+    first_part = max(-wanted, 0)
+    span = _pull_on_time(memory, wanted, frames)
+    begin, end = span >> 32, span & 0xFFFFFFFF
+    missing = frames - first_part - max(end - max(begin, first_part), 0)
+    if first_part > 0:
+        for i in range(first_part):
+            out[i] = 0.0
+        begin = 0  # zeros before the first output are as good as wet
+        end = max(end, first_part)
+    if missing > 0:
+        words[w.RING_UNDERFLOWS] += 1
+        words[w.SUBSTITUTED] += missing
+    if missing > 0 or words[w.STEP_LEFT] > 0 or reals[w.MIX_F] < 1.0 or reals[w.GAIN_F] < 1.0:
+        _mend(memory, wanted, frames, begin, end)
+    else:
+        reals[w.LAST_F] = out[frames - 1]
+
+
+@numba.njit("void(int64, int64)", **JIT)
+def _fill_two_clocks(memory: int, frames: int) -> None:
+    """Fill WET from the playback ring of a device on a clock of its own.
+
+    An empty ring fades to silence and waits until TARGET_FILL samples are there again; what is
+    beyond the target by then is late, and dropped, so that latency does not creep.
+    """
+    words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
+    ring, out = words[w.PLAYBACK_RING], f32(words[w.WET], frames)
+    fill = ring_fill(ring)
+    if words[w.PLAYING] == 0 and fill >= words[w.TARGET_FILL]:
+        words[w.LATE_DROPPED] += ring_skip(ring, fill - words[w.TARGET_FILL])
+        words[w.PLAYING], reals[w.GAIN_F] = 1, 0.0
+        fill = words[w.TARGET_FILL]
+    got = 0
+    if words[w.PLAYING] != 0:
+        got = min(fill, frames)
+        ring_pull(ring, words[w.WET], got)
+        if got < frames:
+            words[w.RING_UNDERFLOWS] += 1
+            words[w.PLAYING] = 0
+    slope = 1.0 / words[w.FADE]
+    gain = reals[w.GAIN_F]
+    for i in range(got):
+        if gain < 1.0:
+            out[i] *= gain
+            gain = min(1.0, gain + slope)
+    last = np.float64(out[got - 1]) if got > 0 else reals[w.LAST_F]
+    for i in range(got, frames):
+        last *= 0.98  # a decay of 1 ms at 48 kHz: short, and no step
+        out[i] = last
+    words[w.SUBSTITUTED] += (frames - got) if words[w.RING_UNDERFLOWS] > 0 else 0
+    reals[w.LAST_F], reals[w.GAIN_F] = last if abs(last) > 1e-9 else 0.0, gain
+
+
+@numba.njit("void(int64, int64, int64, int64)", **JIT)
+def playback(memory: int, target: int, frames: int, flags: int) -> None:
+    """Give the device a block: wet sound on time, dry or fading sound where there is none."""
+    words = i64(memory, w.N_WORDS)
+    if words[w.RESAMPLER] != 0:
+        _fill_two_clocks(memory, frames)
+    else:
+        _fill_one_clock(memory, frames)
+    _spread(memory, target, frames, words[w.OUT_CHANNELS])
+    words[w.PLAYBACK_NS] = time_ns(memory, w.PLAYBACK_CLOCK)
+    words[w.PLAY_TIME] += frames
+    words[w.PLAYBACK_BLOCKS] += 1
+    if flags & OUTPUT_UNDERFLOW:
+        words[w.OUTPUT_UNDERFLOWS] += 1
+
+
+@numba.njit("int64(int64, int64)", **JIT)
+def _room(memory: int, frames: int) -> int:
+    """The part of a block that the working memory holds: never write beyond it."""
+    return min(frames, i64(memory, w.N_WORDS)[w.MAX_FRAMES])
+
+
+@numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
+def duplex_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
+    """PaStreamCallback of a stream with input and output on one clock."""
+    n = _room(memory, types.int64(frames))
+    capture(memory, x, n, types.int64(flags))
+    playback(memory, out, n, types.int64(flags))
+    return CONTINUE
+
+
+@numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
+def capture_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
+    """PaStreamCallback of an input stream on a clock of its own."""
+    capture(memory, x, _room(memory, types.int64(frames)), types.int64(flags))
+    return CONTINUE
+
+
+@numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
+def playback_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
+    """PaStreamCallback of an output stream on a clock of its own."""
+    playback(memory, out, _room(memory, types.int64(frames)), types.int64(flags))
+    return CONTINUE

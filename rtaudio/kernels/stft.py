@@ -1,0 +1,54 @@
+"""Steps of the streaming STFT and its inverse."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from rtaudio.kernels.fft import irfft_add, rfft
+from rtaudio.kernels.memory import JIT, STEP, f32, i64
+from rtaudio.kernels.simd import load, splat8, store
+
+
+@numba.njit("void(int64, int64, int64)", **JIT)
+def move_down(target: int, source: int, size: int) -> None:
+    """Copy `size` float32 to an address that is lower than `source`, or far from it.
+
+    They may overlap: each vector is read before anything above it is written.
+    """
+    like = splat8(np.float32(0))
+    whole = size // 8 * 8
+    for at in range(0, whole, 8):
+        store(target + 4 * at, load(source + 4 * at, like))
+    into, values = f32(target, size), f32(source, size)
+    for i in range(whole, size):
+        into[i] = values[i]
+
+
+@numba.njit("void(int64, int64, int64, int64)", **JIT)
+def shift_in(history: int, size: int, x: int, hop_length: int) -> None:
+    """Drop the oldest `hop_length` of `size` samples and append those at `x`."""
+    move_down(history, history + 4 * hop_length, size - hop_length)
+    move_down(history + 4 * (size - hop_length), x, hop_length)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def analysis_step(state: int, x: int, out: int) -> None:
+    """Words: n_fft, hop_length, offsets of plan, window, history, work."""
+    words = i64(state, 6)
+    history = state + words[4]
+    shift_in(history, words[0], x, words[1])
+    rfft(state + words[2], state + words[5], history, state + words[3], out)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def synthesis_step(state: int, x: int, out: int) -> None:
+    """Words: n_fft, hop_length, offsets of plan, window, overlap, work."""
+    words = i64(state, 6)
+    n_fft, hop_length, overlap = words[0], words[1], state + words[4]
+    irfft_add(state + words[2], state + words[5], x, state + words[3], overlap)
+    move_down(out, overlap, hop_length)
+    move_down(overlap, overlap + 4 * hop_length, n_fft - hop_length)
+    tail = f32(overlap + 4 * (n_fft - hop_length), hop_length)
+    for i in range(hop_length):
+        tail[i] = np.float32(0)

@@ -1,0 +1,240 @@
+"""The live path on the simulated device: what it does when nothing, and when everything, goes wrong."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from rtaudio.devices.simulated import Faults, SimulatedDevice, stall
+from rtaudio.engine.budget import plan_budget
+from rtaudio.engine.live import LiveEngine
+from rtaudio.errors import ConfigError
+from rtaudio.stream.native import native_stage
+from rtaudio.stream.offline import run_offline
+
+RATE = 48000
+HOP = 480
+LATENCY = 100
+TIME = np.arange(2 * RATE) / RATE
+TONE = (0.5 * np.sin(2 * np.pi * 440 * TIME)).astype(np.float32)
+NOISE = (0.1 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
+# The steepest step between two samples of TONE: a click is anything clearly steeper.
+STEEPEST = float(np.max(np.abs(np.diff(TONE))))
+
+
+@native_stage(params={"gain": 1.0, "poison": 0.0}, state={"history": np.zeros(LATENCY, np.float32), "at": 0})
+def delayed_gain(state, x, out):
+    for i in range(x.size):
+        j = state.at % 100
+        out[i] = state.gain * state.history[j]
+        state.history[j] = x[i] if state.poison == 0.0 else np.float32(np.nan)
+        state.at += 1
+
+
+def make(gain=1.0):
+    return delayed_gain(HOP, latency=LATENCY, gain=gain)
+
+
+def run(x, *, stage=None, block=HOP, faults=None, plan=None, **device):
+    engine = LiveEngine(stage or make(), SimulatedDevice(x, block=block, faults=faults, **device), plan)
+    with engine:
+        assert engine.wait(60)
+    return engine, engine.device.output[engine.plan.prefill :]
+
+
+def expected(x, gain=1.0):
+    return run_offline(make(gain), x)
+
+
+def assert_no_click(y):
+    assert np.max(np.abs(np.diff(y))) < 1.3 * STEEPEST
+
+
+@pytest.mark.parametrize("block", [32, 37, 64, 128, 441, 480, 512, 960, 1000, 4096])
+def test_live_equals_offline_to_the_bit(block):
+    engine, y = run(NOISE, block=block)
+    np.testing.assert_array_equal(y[: NOISE.size + LATENCY], expected(NOISE)[: y.size])
+    stats = engine.stats()
+    assert (stats.deadline_misses, stats.ring_underflows, stats.ring_overflows) == (0, 0, 0)
+    assert stats.hops * HOP >= NOISE.size
+
+
+def test_a_minute_in_virtual_time_is_exact():
+    x = np.tile(NOISE, 30)
+    _, y = run(x)
+    np.testing.assert_array_equal(y[: x.size], expected(x)[: x.size])
+
+
+def test_two_runs_with_faults_give_the_same_samples():
+    faults = Faults(hop_cost_us=np.random.default_rng(1).exponential(5000, 200))
+    np.testing.assert_array_equal(run(NOISE, faults=faults)[1], run(NOISE, faults=faults)[1])
+
+
+def test_channels_are_averaged_in_and_copied_out():
+    _, y = run(NOISE, in_channels=2, out_channels=2)
+    np.testing.assert_allclose(y[: NOISE.size], expected(NOISE)[: NOISE.size], atol=1e-7)
+
+
+def test_jitter_within_the_slack_is_harmless():
+    jitter = np.random.default_rng(2).uniform(0, 5000, 300)
+    engine, y = run(NOISE, faults=Faults(jitter_us=jitter))
+    np.testing.assert_array_equal(y[: NOISE.size], expected(NOISE)[: NOISE.size])
+    assert engine.stats().ring_underflows == 0
+
+
+def test_one_late_hop_is_replaced_by_dry_sound_without_a_click_and_latency_does_not_creep():
+    engine, y = run(TONE, faults=stall(at_hop=50, ms=15))
+    stats = engine.stats()
+    assert stats.deadline_misses >= 1
+    assert stats.ring_underflows >= 1
+    assert stats.late_samples_dropped == stats.substituted_samples > 0
+    # Gain 1 and a delay: dry and wet are the same sound, so a right substitute can't be heard.
+    np.testing.assert_allclose(y[: TONE.size], expected(TONE)[: TONE.size], atol=2e-7)
+
+
+def test_substitution_does_not_click_where_wet_and_dry_differ():
+    engine, y = run(TONE, stage=make(-0.5), faults=stall(at_hop=50, ms=15))
+    assert engine.stats().ring_underflows >= 1
+    assert_no_click(y[: TONE.size])
+    tail = slice(RATE, TONE.size)
+    np.testing.assert_array_equal(y[tail], expected(TONE, -0.5)[tail])
+
+
+def test_a_stall_of_300_ms_jumps_to_the_newest_and_keeps_the_latency():
+    engine, y = run(TONE, stage=make(0.5), faults=stall(at_hop=50, ms=300))
+    stats = engine.stats()
+    assert stats.jumps == 1
+    assert stats.substituted_samples >= 0.28 * RATE
+    assert_no_click(y[: TONE.size])
+    tail = slice(RATE, TONE.size)
+    np.testing.assert_allclose(y[tail], expected(TONE, 0.5)[tail], atol=1e-7)
+
+
+def test_a_stall_longer_than_the_ring_drops_new_blocks_and_keeps_the_latency():
+    engine, y = run(TONE, stage=make(0.5), faults=stall(at_hop=10, ms=1200))
+    stats = engine.stats()
+    assert stats.ring_overflows > 0
+    tail = slice(round(1.6 * RATE), TONE.size)
+    np.testing.assert_allclose(y[tail], expected(TONE, 0.5)[tail], atol=1e-7)
+    assert_no_click(y[: TONE.size])
+
+
+def test_device_flags_are_counted_apart():
+    stats = run(NOISE, faults=Faults(flags=[0, 2, 2, 4, 6]))[0].stats()
+    assert (stats.input_overflows, stats.output_underflows) == (3, 2)
+    assert (stats.deadline_misses, stats.ring_underflows) == (0, 0)
+
+
+def test_an_engine_always_too_slow_climbs_to_bypass_and_stays_free_of_clicks():
+    engine, y = run(TONE, stage=make(0.5), faults=Faults(hop_cost_us=[12000.0]))
+    stats = engine.stats()
+    assert stats.overload_level == 2
+    assert stats.deadline_misses >= 3
+    assert_no_click(y[: TONE.size])
+
+
+def test_the_ladder_comes_down_again_when_the_load_is_gone():
+    long = np.tile(TONE, 6)
+    engine, y = run(long, stage=make(0.5), faults=Faults(hop_cost_us=[0.0] * 50 + [15000.0] * 10 + [100.0]))
+    stats = engine.stats()
+    assert stats.overload_level == 0
+    assert stats.deadline_misses >= 3
+    tail = slice(-RATE, None)
+    np.testing.assert_allclose(y[: long.size][tail], expected(long, 0.5)[: long.size][tail], atol=1e-7)
+
+
+def test_nan_is_muted_counted_and_forgotten():
+    stage = make()
+    device = SimulatedDevice(TONE, clock="virtual")
+    engine = LiveEngine(stage, device)
+    stage.arena["history"][7] = np.nan  # as a net whose state went bad
+    with engine:
+        assert engine.wait(60)
+    y = device.output[engine.plan.prefill :]
+    assert engine.stats().nan_hops == 1
+    assert np.all(np.isfinite(y))
+    np.testing.assert_array_equal(y[4 * HOP : TONE.size], expected(TONE)[4 * HOP : TONE.size])
+
+
+def test_a_stage_that_is_always_nan_gives_silence_not_nan():
+    stage = make()
+    stage.set_param("poison", 1.0)
+    engine, y = run(TONE, stage=stage)
+    assert engine.stats().nan_hops > 50
+    assert np.all(np.isfinite(y))
+    assert np.max(np.abs(y)) < 0.6
+
+
+def test_nan_from_the_microphone_is_silence():
+    x = TONE.copy()
+    x[5000:5100] = np.nan
+    engine, y = run(x)
+    assert engine.stats().nan_hops == 0
+    np.testing.assert_array_equal(y[: TONE.size], expected(np.nan_to_num(x))[: TONE.size])
+
+
+def test_bypass_is_the_dry_sound_at_the_wet_sounds_time():
+    stage = make(0.25)
+    device = SimulatedDevice(TONE)
+    engine = LiveEngine(stage, device)
+    engine.bypass = True
+    with engine:
+        assert engine.wait(60)
+    y = device.output[engine.plan.prefill :]
+    assert engine.stats().bypass
+    np.testing.assert_allclose(y[RATE : TONE.size], expected(TONE, 1.0)[RATE : TONE.size], atol=1e-7)
+    assert_no_click(y[: TONE.size])
+
+
+def test_a_restart_forgets_all_sound_and_counts_itself():
+    stage = make()
+    device = SimulatedDevice(NOISE, clock="real", duration_s=60.0)
+    engine = LiveEngine(stage, device)
+    with engine:
+        device.unplug()
+        assert not device.active
+        with pytest.raises(Exception, match="unplugged"):
+            engine.restart()
+        device.plug_in()
+        engine.restart()
+        assert device.active
+    assert engine.stats().restarts == 1
+
+
+def test_the_real_clock_device_delivers_in_time():
+    engine, y = run(NOISE[: RATE // 2], clock="real")
+    stats = engine.stats()
+    if stats.ring_underflows == 0:  # a busy machine may be late; then only the counters can tell
+        np.testing.assert_array_equal(y[: RATE // 2], expected(NOISE[: RATE // 2])[: RATE // 2])
+    else:
+        assert stats.substituted_samples > 0
+    assert stats.hops >= 50
+
+
+@pytest.mark.parametrize(("block", "slack"), [(480, 0), (64, 64), (128, 0), (441, 7)])
+def test_the_plan_is_the_delay_that_is_measured(block, slack):
+    plan = plan_budget(make(), RATE, block=block)
+    impulse = np.zeros(RATE // 4, np.float32)
+    impulse[1000] = 1.0
+    device = SimulatedDevice(impulse, block=block)
+    with LiveEngine(make(), device, plan) as engine:
+        assert engine.wait(60)
+    delay = int(np.argmax(np.abs(device.output))) - 1000
+    inner = sum(ms for name, ms in plan.parts.items() if "buffer" not in name)
+    assert delay * 1000 / RATE == pytest.approx(inner)
+
+
+def test_what_cannot_run_live_is_refused():
+    device = SimulatedDevice(NOISE, block=64)
+    with pytest.raises(ConfigError, match=r"480.*64"):
+        LiveEngine(make(), device, plan_budget(make(), RATE, block=480))
+
+
+def test_histogram_percentiles_are_those_of_the_injected_costs():
+    costs = [100.0] * 98 + [700.0] * 2
+    stats = run(NOISE, faults=Faults(hop_cost_us=costs * 3))[0].stats()
+    assert stats.compute_us_p50 == pytest.approx(100, rel=0.03)
+    assert stats.compute_us_max == pytest.approx(700)
+    assert all(
+        a <= b for a, b in pairwise([stats.compute_us_p50, stats.compute_us_p99, stats.compute_us_max])
+    )
