@@ -153,7 +153,7 @@ def fftw(n_fft: int) -> Peer:
     def hop(history: np.ndarray) -> np.ndarray:
         np.multiply(history, window, out=frame)
         forward()
-        return np.asarray(backward(forward.output_array)) * dual
+        return np.asarray(backward(forward.output_array) * dual)
 
     def spectrum(x: np.ndarray) -> np.ndarray:
         frame[:] = x

@@ -1,0 +1,35 @@
+"""Causal convolution over time, one frame at a time."""
+
+from __future__ import annotations
+
+import numba
+
+from rtaudio.kernels.activations import RELU, activate
+from rtaudio.kernels.dense import matvec
+from rtaudio.kernels.memory import STEP, i64
+from rtaudio.kernels.vectors import add, add_product, copy
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def conv_step(state: int, x: int, out: int) -> None:
+    """Depthwise dilated taps, pointwise matrix, ReLU, plus the input.
+
+    Words: channels, kernel size, dilation; taps (kernel size, channels; the last is now), taps'
+    bias, weight, bias; ring of past frames ((kernel size - 1) dilation + 1, channels), its
+    position, filtered, mixed.
+    """
+    words = i64(state, 11)
+    channels, kernel_size, dilation = words[0], words[1], words[2]
+    taps, past, position = state + words[3], state + words[7], i64(state + words[8], 1)
+    filtered, mixed = state + words[9], state + words[10]
+    row, length = 4 * channels, (kernel_size - 1) * dilation + 1
+    copy(x, past + row * position[0], channels)
+    copy(state + words[4], filtered, channels)
+    for tap in range(kernel_size):
+        age = (kernel_size - 1 - tap) * dilation
+        then = (position[0] + length - age) % length
+        add_product(past + row * then, taps + row * tap, filtered, channels)
+    position[0] = (position[0] + 1) % length
+    matvec(state + words[5], state + words[6], filtered, mixed, channels, channels)
+    activate(mixed, out, channels, RELU)
+    add(x, out, channels)

@@ -1,0 +1,37 @@
+"""One step of a long short-term memory layer (Hochreiter & Schmidhuber 1997), as torch has it."""
+
+from __future__ import annotations
+
+import numba
+
+from rtaudio.kernels.activations import sigmoid_f32, tanh_f32
+from rtaudio.kernels.dense import matvec
+from rtaudio.kernels.memory import FAST, STEP, f32, i64
+from rtaudio.kernels.vectors import copy
+
+
+@numba.njit("void(int64, int64, int64, int64, int64)", **FAST)
+def _cell(sums: int, c: int, h: int, out: int, hidden: int) -> None:
+    """c = f c + i g; h = o tanh(c). Gates' sums lie i, f, g, o, `hidden` each."""
+    gates, cell = f32(sums, 4 * hidden), f32(c, hidden)
+    state, target = f32(h, hidden), f32(out, hidden)
+    for k in range(hidden):
+        keep = sigmoid_f32(gates[hidden + k]) * cell[k]
+        cell[k] = keep + sigmoid_f32(gates[k]) * tanh_f32(gates[2 * hidden + k])
+        state[k] = sigmoid_f32(gates[3 * hidden + k]) * tanh_f32(cell[k])
+        target[k] = state[k]
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def lstm_step(state: int, x: int, out: int) -> None:
+    """LSTM layer; its output is h.
+
+    Words: inputs, hidden; weight of (input, h) side by side, bias; joined (input, h), c, sums.
+    One product over the joined vector reads all weights in one stream.
+    """
+    words = i64(state, 7)
+    inputs, hidden = words[0], words[1]
+    joined, c, sums = state + words[4], state + words[5], state + words[6]
+    copy(x, joined, inputs)
+    matvec(state + words[2], state + words[3], joined, sums, 4 * hidden, inputs + hidden)
+    _cell(sums, c, joined + 4 * inputs, out, hidden)

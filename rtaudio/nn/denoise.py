@@ -1,0 +1,134 @@
+"""The denoiser net as a native stage: spectrum in, spectrum out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtaudio.errors import WeightsError
+from rtaudio.kernels.denoise import denoise_hold_step, denoise_step
+from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Lstm
+from rtaudio.nn.weights import Weights, check_shapes
+from rtaudio.stream.arena import Arena
+from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.stage import NativeStage, Spec
+
+Tensors = Mapping[str, NDArray[np.float32]]
+
+NET_NAME = "denoise"
+"""What a weights file of this net says it is for."""
+
+
+def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every weight, as in the torch module's `state_dict`."""
+    channels, hidden = config.channels, config.hidden
+    shapes: dict[str, tuple[int, ...]] = {
+        "inp.weight": (channels, config.n_bands),
+        "inp.bias": (channels,),
+    }
+    for i in range(len(config.dilations)):
+        shapes[f"blocks.{i}.depthwise.weight"] = (channels, 1, config.kernel_size)
+        shapes[f"blocks.{i}.depthwise.bias"] = (channels,)
+        shapes[f"blocks.{i}.pointwise.weight"] = (channels, channels, 1)
+        shapes[f"blocks.{i}.pointwise.bias"] = (channels,)
+    return shapes | {
+        "lstm.weight_ih_l0": (4 * hidden, channels),
+        "lstm.weight_hh_l0": (4 * hidden, hidden),
+        "lstm.bias_ih_l0": (4 * hidden,),
+        "lstm.bias_hh_l0": (4 * hidden,),
+        "out.weight": (config.n_bins, hidden + channels),
+        "out.bias": (config.n_bins,),
+    }
+
+
+def build_net(config: DenoiseConfig, tensors: Tensors) -> Pipeline:
+    """The layers alone: features `(n_bands,)` in, gains `(n_bins,)` of 0..1 out."""
+    blocks = []
+    for i, dilation in enumerate(config.dilations):
+        taps, taps_bias, weight, bias = (
+            tensors[f"blocks.{i}.{part}"]
+            for part in ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
+        )
+        blocks.append(CausalConv(taps, taps_bias, weight[:, :, 0], bias, dilation))
+    lstm = Lstm(*(tensors[f"lstm.{n}_l0"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
+    inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu")
+    out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid")
+    return Pipeline([inp, *blocks, Beside(lstm), out])
+
+
+def _sparse(bands: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Non-zero weights of all bands in a row, and each band's (first bin, number of bins)."""
+    bins = [np.flatnonzero(row) for row in bands]
+    spans = np.array([(b[0], b[-1] - b[0] + 1) for b in bins], np.int64)
+    weights = np.concatenate([row[first : first + n] for row, (first, n) in zip(bands, spans, strict=True)])
+    return weights, spans
+
+
+class Denoiser(NativeStage):
+    """Spectrum `(n_bins, 2)` in and out, each bin times its gain. No delay.
+
+    The spectrum is the unnormalised real FFT of frames windowed by `config.window`, of samples
+    in ±1. Per hop the gain g in 0..1 comes from the net, and the bin is multiplied by
+    1 - strength (1 - max(g, floor)).
+
+    - params: strength 0..1 (0 leaves the spectrum untouched); floor, least gain, linear.
+    - `hold_entry` applies the last gains again without running the net.
+    """
+
+    hold_entry = denoise_hold_step.address
+
+    def __init__(
+        self, config: DenoiseConfig, tensors: Tensors, *, strength: float = 1.0, floor: float = 0.0
+    ) -> None:
+        check_shapes(tensors, tensor_shapes(config))
+        self.config = config
+        weights, spans = _sparse(erb_bands(config))
+        arena = Arena(
+            (config.n_bins, config.n_bands),
+            constants={
+                "net": np.zeros(2, np.int64),
+                "band_weights": weights,
+                "band_spans": spans,
+                "level_constants": np.array([config.level_decay, config.power_floor], np.float32),
+            },
+            params={"strength": float(strength), "floor": float(floor)},
+            state={
+                "powers": np.zeros(config.n_bins, np.float32),
+                "features": np.zeros(config.n_bands, np.float32),
+                "level": np.zeros(2, np.float32),
+                "gains": np.ones(config.n_bins, np.float32),
+            },
+        )
+        spec = Spec((config.n_bins, 2))
+        super().__init__(denoise_step.address, arena, spec, spec)
+        self.children = (build_net(config, tensors),)
+        self._bind()
+
+    @classmethod
+    def from_weights(cls, weights: Weights, *, strength: float = 1.0, floor: float = 0.0) -> Self:
+        """Build from a loaded weights file. Raises WeightsError where it is for another net."""
+        if weights.net != NET_NAME:
+            raise WeightsError(f"these weights are for the net {weights.net!r}, not {NET_NAME!r}")
+        try:
+            config = DenoiseConfig(**weights.config)
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"the weights' configuration can't be used: {error}") from error
+        return cls(config, weights.tensors, strength=strength, floor=floor)
+
+    def _bind(self) -> None:
+        self.arena["net"][:] = self.children[0].entry, self.children[0].arena.address
+
+    @property
+    def gain_db(self) -> float:
+        """Mean power gain over all bins at the last hop, strength and floor included; 0 or less.
+
+        Read it from any thread: it looks at what the audio thread last wrote.
+        """
+        strength, floor = float(self.arena["strength"]), float(self.arena["floor"])
+        factors = 1 - strength * (1 - np.maximum(self.arena["gains"], floor))
+        return 10 * math.log10(float(np.mean(np.square(factors))) + 1e-12)  # -120 dB is "all gone"

@@ -1,0 +1,116 @@
+"""The denoiser net in torch: trained over whole clips, checked against the native step hop by hop.
+
+Per frame of spectrum S, with p = |S|²::
+
+    e = log10(bands @ p + floor)     log power in ERB bands
+    f = e - running mean of e        level-independent features
+    x = relu(inp(f)); per block: x = x + relu(pointwise(depthwise(x)))
+    h = LSTM(x); gains = sigmoid(out([h, x]))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
+
+
+class Block(nn.Module):
+    """Residual causal convolution over frames: a dilated one per channel, then one that mixes channels."""
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int) -> None:
+        super().__init__()
+        self.reach = (kernel_size - 1) * dilation
+        self.depthwise = nn.Conv1d(channels, channels, kernel_size, dilation=dilation, groups=channels)
+        self.pointwise = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Features `(B, channels, T)` and the `reach` frames before them, to new features and past."""
+        padded = torch.cat([past.to(x.dtype), x], dim=2)
+        y = x + torch.relu(self.pointwise(self.depthwise(padded)))
+        return y, padded[:, :, padded.shape[2] - self.reach :]
+
+
+@dataclass
+class DenoiseState:
+    """What the net remembers between frames, for `B` streams.
+
+    - level: `(B, 2)`, running mean of the log level and the weight it has gathered.
+    - past: per block `(B, channels, reach)`, the frames its convolution still needs.
+    - hidden, cell: `(1, B, hidden)`.
+    """
+
+    level: Tensor
+    past: list[Tensor]
+    hidden: Tensor
+    cell: Tensor
+
+
+class DenoiseNet(nn.Module):
+    """Spectrum in, one gain per bin out; causal, with no look-ahead."""
+
+    bands: Tensor
+
+    def __init__(self, config: DenoiseConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("bands", torch.from_numpy(erb_bands(config)), persistent=False)
+        self.inp = nn.Linear(config.n_bands, config.channels)
+        self.blocks = nn.ModuleList(
+            [Block(config.channels, config.kernel_size, dilation) for dilation in config.dilations]
+        )
+        self.lstm = nn.LSTM(config.channels, config.hidden, batch_first=True)
+        self.out = nn.Linear(config.hidden + config.channels, config.n_bins)
+
+    def initial_state(self, batch: int = 1) -> DenoiseState:
+        """State of `batch` streams that have heard nothing."""
+        like = self.inp.weight
+        recurrent = like.new_zeros(1, batch, self.config.hidden)
+        past = [
+            like.new_zeros(batch, self.config.channels, cast(Block, block).reach) for block in self.blocks
+        ]
+        return DenoiseState(like.new_zeros(batch, 2), past, recurrent, recurrent.clone())
+
+    def features(self, spectrum: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Log band powers over their running mean, `(B, T, n_bands)`, and the mean's new state.
+
+        The mean is exponential and corrected for its zero start, so the first frame already counts in full.
+        """
+        power = spectrum.float().square().sum(-1)
+        bands = torch.log10(power @ self.bands.T + self.config.power_floor)
+        decay = self.config.level_decay
+        mean, weight = level.unbind(1)
+        means = []
+        for frame_level in bands.mean(-1).unbind(1):
+            mean = decay * mean + (1 - decay) * frame_level
+            weight = decay * weight + (1 - decay)
+            means.append(mean / weight)
+        return bands - torch.stack(means, 1).unsqueeze(-1), torch.stack([mean, weight], 1)
+
+    def run(self, spectrum: Tensor, state: DenoiseState) -> tuple[Tensor, DenoiseState]:
+        """Gains `(B, T, n_bins)` in 0..1 for spectrum `(B, T, n_bins, 2)`, going on from `state`."""
+        with torch.no_grad():
+            features, level = self.features(spectrum, state.level)
+        x = torch.relu(self.inp(features)).transpose(1, 2)
+        pasts = []
+        for block, past in zip(self.blocks, state.past, strict=True):
+            x, past = block(x, past)
+            pasts.append(past)
+        x = x.transpose(1, 2)
+        h, (hidden, cell) = self.lstm(x, (state.hidden, state.cell))
+        gains = torch.sigmoid(self.out(torch.cat([h, x], dim=-1)).float())
+        return gains, DenoiseState(level, pasts, hidden, cell)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """Gains `(B, T, n_bins)` for whole clips `(B, T, n_bins, 2)`, from a zero state."""
+        return self.run(spectrum, self.initial_state(spectrum.shape[0]))[0]
+
+    @torch.no_grad()
+    def step(self, spectrum: Tensor, state: DenoiseState) -> tuple[Tensor, DenoiseState]:
+        """One hop: spectrum `(B, n_bins, 2)` to gains `(B, n_bins)` and the state after it."""
+        gains, state = self.run(spectrum.unsqueeze(1), state)
+        return gains[:, 0], state

@@ -1,0 +1,30 @@
+import numba
+import numpy as np
+import pytest
+
+from rtaudio.kernels.dense import TILE, matvec, pack_bias, pack_weight, padded
+from rtaudio.kernels.memory import JIT
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (64, 64), (65, 17), (200, 300)])
+def test_matvec_is_the_product(rows, columns):
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((rows, columns)).astype(np.float32)
+    bias, x = rng.standard_normal(rows).astype(np.float32), rng.standard_normal(columns).astype(np.float32)
+    packed, start, out = pack_weight(weight), pack_bias(bias), np.full(padded(rows) + 1, 7, np.float32)
+    matvec(packed.ctypes.data, start.ctypes.data, x.ctypes.data, out.ctypes.data, rows, columns)
+    np.testing.assert_allclose(out[:rows], weight.astype(np.float64) @ x + bias, atol=1e-4)
+    assert not out[rows:-1].any()
+    assert out[-1] == 7  # nothing is written beyond the padding
+
+
+def test_padding_is_whole_tiles():
+    assert [padded(n) for n in (1, TILE, TILE + 1)] == [TILE, TILE, 2 * TILE]
+    assert pack_weight(np.ones((TILE + 1, 3), np.float32)).shape == (2, 3, TILE)
+
+
+def test_a_tile_is_wide_fused_and_prefetched():
+    assembly = numba.njit(matvec.signatures, **{**JIT, "cache": False})(matvec.py_func)
+    assembly = next(iter(assembly.inspect_asm().values()))
+    assert "prefetch" in assembly or "prfm" in assembly
+    assert "fmadd" in assembly or "fmla" in assembly

@@ -1,0 +1,46 @@
+"""Every shipped stage x every law. A new stage is one more line in CASES."""
+
+import pytest
+
+from rtaudio.dsp.delay import Delay
+from rtaudio.dsp.gains import Gain
+from rtaudio.dsp.stft import Analysis, Synthesis
+from rtaudio.stream.native import native_stage
+from rtaudio.stream.pipeline import Pipeline
+from rtaudio.testing import Case, laws_for
+
+
+@native_stage(params={"gain": 1.0}, state={"last": 0.0})
+def leaky(state, x, out):
+    for i in range(x.size):
+        state.last += state.gain * (x[i] - state.last)
+        out[i] = state.last
+
+
+def stft(n_fft, hop_length, window="sqrt_hann"):
+    return Pipeline([Analysis(n_fft, hop_length, window), Synthesis(n_fft, hop_length, window)])
+
+
+CASES = {
+    "user stage": Case(lambda: leaky(480, gain=0.9), passes_delta=True, bound=1),
+    "gain": Case(lambda: Gain(480, -6.0), passes_delta=True, bound=1),
+    "delay": Case(lambda: Delay(128, 300), passes_delta=True, bound=1),
+    "no delay": Case(lambda: Delay(128, 0), passes_delta=True, bound=1),
+    "analysis": Case(lambda: Analysis(960, 480)),
+    "synthesis": Case(lambda: Synthesis(960, 480)),
+    "stft 320/160": Case(lambda: stft(320, 160), passes_delta=True, bound=1.1),
+    "stft 480/160, hann": Case(lambda: stft(480, 160, "hann"), passes_delta=True, bound=1.1),
+    "stft 512/100": Case(lambda: stft(512, 100), passes_delta=True, bound=1.1),
+    "stft 960/480": Case(lambda: stft(960, 480), passes_delta=True, bound=1.1),
+    "pipeline in a pipeline": Case(
+        lambda: Pipeline([Gain(160, 6.0), stft(320, 160), Delay(160, 7), Gain(160, -6.0)]), passes_delta=True
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("law", "name"),
+    [pytest.param(law, name, id=f"{name}-{law.__name__}") for name in CASES for law in laws_for(CASES[name])],
+)
+def test_law(law, name):
+    law(CASES[name])

@@ -1,0 +1,78 @@
+from itertools import cycle
+
+import numpy as np
+import pytest
+
+from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.nn.denoise import NET_NAME, tensor_shapes
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.weights import save_weights
+from rtaudio.stream.offline import run_offline
+from rtaudio.stream.pipeline import Pipeline
+from rtaudio.tasks.denoise import build_denoiser, denoiser_of, set_atten_limit, set_strength
+
+SMALL = DenoiseConfig(n_bands=16, channels=16, dilations=(1, 2), hidden=8)
+NOISE = (np.random.default_rng(0).standard_normal(20 * 480) * 0.1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    tensors = {name: rng.standard_normal(shape) * 0.3 for name, shape in tensor_shapes(SMALL).items()}
+    return save_weights(tmp_path_factory.mktemp("models") / "random.npz", NET_NAME, SMALL, tensors)
+
+
+def level(x):
+    return np.sqrt(np.mean(x**2))
+
+
+def test_sizes_and_latency(model):
+    pipeline = build_denoiser(model)
+    assert pipeline.in_spec.shape == pipeline.out_spec.shape == (480,)
+    assert pipeline.latency == 480
+
+
+def test_strength_0_is_a_pure_delay(model):
+    out = run_offline(build_denoiser(model, strength=0), NOISE)
+    np.testing.assert_allclose(out[480:], NOISE, atol=1e-6)
+
+
+def test_net_changes_the_sound_and_the_limit_bounds_by_how_much(model):
+    free = run_offline(build_denoiser(model), NOISE)
+    assert 0 < level(free) < 0.9 * level(NOISE)
+    pipeline = build_denoiser(model, atten_limit_db=6)
+    denoiser_of(pipeline).arena["gains"][:] = 0
+    pipeline.entry = pipeline.hold_entry  # with gains of 0 the limit alone decides
+    held = run_offline(pipeline, NOISE)[960:-480]
+    np.testing.assert_allclose(held, NOISE[480:-480] * 10 ** (-6 / 20), atol=1e-6)
+
+
+def test_split_into_blocks_does_not_matter(model):
+    pipeline = build_denoiser(model)
+    whole = run_offline(pipeline, NOISE)
+    pipeline.reset()
+    np.testing.assert_array_equal(run_offline(pipeline, NOISE, blocks=cycle([1, 700, 33])), whole)
+
+
+def test_parameters_change_while_running(model):
+    pipeline = build_denoiser(model)
+    set_strength(pipeline, 0.25)
+    set_atten_limit(pipeline, 20)
+    assert denoiser_of(pipeline).params == {"strength": 0.25, "floor": pytest.approx(0.1)}
+    set_atten_limit(pipeline, None)
+    assert denoiser_of(pipeline).params["floor"] == 0
+
+
+@pytest.mark.parametrize("change", [{"strength": 1.5}, {"strength": float("nan")}, {"atten_limit_db": -1}])
+def test_values_out_of_range_are_named(model, change):
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        build_denoiser(model, **change)
+
+
+def test_unknown_models_and_foreign_pipelines(model):
+    with pytest.raises(WeightsError, match="nonesuch"):
+        build_denoiser("nonesuch")
+    with pytest.raises(WeightsError, match="No such file"):
+        build_denoiser(model.with_name("none.npz"))
+    with pytest.raises(ConfigError, match="no denoiser"):
+        denoiser_of(Pipeline(build_denoiser(model).stages[:1]))
