@@ -1,1 +1,1 @@
-"""The command line, one file a verb; heavy imports happen inside the verbs."""
+"""The command line: one file a verb, each with `add_parser` and `run`; heavy imports inside `run`."""

@@ -18,6 +18,8 @@ from rtaudio.kernels import live
 from rtaudio.kernels import simulate as s
 from rtaudio.stream.stage import Samples
 
+WATCH_FROM_S = 2.0
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -60,7 +62,8 @@ class SimulatedDevice:
     - clock="real": block by block at the sample rate, as a sound card does.
     - two_clocks: input and output are devices of their own, off by `in_ppm` and `out_ppm`.
     - duration_s: go on that long, with `x` repeated; otherwise until `x` has come out.
-    - watch_hz: watch the output for clicks in a tone of that frequency (`worst_residual`).
+    - watch_hz: watch the output for clicks in a tone of that frequency (`worst_residual`), from
+      WATCH_FROM_S on: the start of a tone is itself a step.
 
     After the run `output` holds what the speakers got (first channel; with `duration_s` only the
     last 10 s). `unplug()` makes it a device that was lost; `plug_in()` brings it back.
@@ -90,18 +93,19 @@ class SimulatedDevice:
         self.in_channels, self.out_channels = in_channels, out_channels
         self.one_clock, self.virtual = not two_clocks, clock == "virtual"
         self.capture_latency_s = self.playback_latency_s = 0.0
-        self._duration_s, self._present = duration_s, True
+        self.duration_s, self._present = duration_s, True
         self._x = np.ascontiguousarray(x, np.float32)
         self._thread: threading.Thread | None = None
         self._tables = self._make_tables(faults or Faults())
         reals = self._tables.words.view(np.float64)
         reals[s.IN_PPM_F], reals[s.OUT_PPM_F] = in_ppm, out_ppm
         if watch_hz is not None:
+            self._tables.words[s.WATCH_FROM] = round(WATCH_FROM_S * sample_rate)
             reals[s.TONE_F] = 2.0 * math.cos(2.0 * math.pi * watch_hz / sample_rate)
 
     def _make_tables(self, faults: Faults) -> _Tables:
         t = _Tables()
-        t.words[[s.BLOCK, s.RATE, s.CYCLIC]] = self.block, self.sample_rate, self._duration_s is not None
+        t.words[[s.BLOCK, s.RATE, s.CYCLIC]] = self.block, self.sample_rate, self.duration_s is not None
         t.put(s.X, self._x, s.X_SIZE)
         t.put(s.COSTS, (1e3 * np.asarray(faults.hop_cost_us, float)).astype(np.int64), s.N_COSTS)
         t.put(s.JITTER, (1e3 * np.asarray(faults.jitter_us, float)).astype(np.int64), s.N_JITTER)
@@ -116,8 +120,8 @@ class SimulatedDevice:
             raise DeviceError("the simulated device is unplugged")
         words = self._tables.words
         engine = np.ctypeslib.as_array((ctypes.c_int64 * live.N_WORDS).from_address(callbacks.memory))
-        if self._duration_s is not None:
-            total, kept = round(self._duration_s * self.sample_rate), 10 * self.sample_rate
+        if self.duration_s is not None:
+            total, kept = round(self.duration_s * self.sample_rate), 10 * self.sample_rate
         else:
             total = kept = self._x.size + int(engine[live.LATENCY] + engine[live.PREFILL])
         words[s.N_BLOCKS] = -(-total // self.block)
@@ -163,10 +167,6 @@ class SimulatedDevice:
     def worst_residual(self) -> float:
         """Largest deviation of the output from the watched tone's recurrence, at any sample."""
         return float(self._tables.words.view(np.float64)[s.WORST_F])
-
-    def forget_worst(self) -> None:
-        """Watch afresh from here on: the start of a tone is itself a step."""
-        self._tables.words.view(np.float64)[s.WORST_F] = 0.0
 
     def unplug(self) -> None:
         """Lose the device: callbacks cease, and `open` fails."""

@@ -38,6 +38,7 @@ CLOCK = 25                                     # two words for clock_gettime
 TONE_F, WORST_F = 27, 28                       # 2 cos(omega) of a tone to watch, or 0; worst residual
 BEFORE_F, BEFORE2_F = 29, 30                   # the last two samples played
 PENDING, FINISH_NS, FREE_NS = 31, 32, 33       # the engine's hop in work, and when it is free
+WATCH_FROM = 34                                # first sample played that is watched
 N_WORDS = 40
 # fmt: on
 
@@ -86,11 +87,12 @@ def _speak(sim: int, memory: int) -> None:
     block, size, channels = s[BLOCK], s[Y_SIZE], m[w.OUT_CHANNELS]
     y, x = f32(s[Y], size), f32(s[OUT_BLOCK], block * channels)
     start = s[OUT_COUNT] * block
+    watch_from = s[WATCH_FROM]
     before, before2, worst, tone = reals[BEFORE_F], reals[BEFORE2_F], reals[WORST_F], reals[TONE_F]
     for i in range(block):
         value = np.float64(x[i * channels])
         y[(start + i) % size] = value
-        if tone != 0.0:
+        if tone != 0.0 and start + i >= watch_from:
             worst = max(worst, abs(value - tone * before + before2))
         before2, before = before, value
     reals[BEFORE_F], reals[BEFORE2_F], reals[WORST_F] = before, before2, worst

@@ -5,6 +5,7 @@ import pytest
 
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
+from rtaudio.dsp.mel import MelSpectrogram, Mfcc
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
@@ -67,6 +68,11 @@ CASES = {
     "beside": Case(lambda: Beside(Gru(*recurrent(3, 33, 20))), bound=4),
     "denoiser": Case(denoiser, bound=4),
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
+    "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
+    "mfcc": Case(lambda: Mfcc(40, 13)),
+    "samples to mfcc": Case(
+        lambda: Pipeline([Analysis(512, 160), MelSpectrogram(512, 16000, 40, log="db"), Mfcc(40, 13)])
+    ),
     "pipeline in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), stft(320, 160), Delay(160, 7), Gain(160, -6.0)]), passes_delta=True
     ),

@@ -1,0 +1,11 @@
+"""`python -m rtaudio`."""
+
+import sys
+
+try:
+    from rtaudio.cli.main import main
+except KeyboardInterrupt:
+    sys.exit(130)
+
+if __name__ == "__main__":
+    sys.exit(main())

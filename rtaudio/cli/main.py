@@ -1,0 +1,89 @@
+"""`rtaudio VERB …`: parse, run the verb, turn what went wrong into one line and an exit code.
+
+Exit codes: 0 ok, 1 an error nobody foresaw, 2 usage or a bad file, 3 a device or library is
+missing, 4 the latency budget can't be met, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rtaudio.errors import RtaudioError
+
+VERBS = ("demo", "denoise", "devices", "doctor", "models", "warm")
+
+INTERRUPTED = 130
+
+EPILOG = """\
+examples:
+  rtaudio demo                                     hear and see what it does, no microphone needed
+  rtaudio denoise                                  microphone to speakers, cleaned
+  rtaudio denoise --virtual-mic                    a clean microphone for Zoom, OBS or a browser
+  rtaudio denoise talk.wav -O clean.wav            a file
+  rtaudio denoise recordings/ --out-dir clean/     a folder
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    from rtaudio import __version__
+
+    parser = Parser(
+        prog="rtaudio",
+        description="Real-time neural audio that Python can't make glitch.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"rtaudio {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name in VERBS:
+        importlib.import_module(f"rtaudio.cli.{name}").add_parser(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    # SIGTERM ends a stream as Ctrl-C does: devices closed, virtual microphone gone, summary printed.
+    with contextlib.suppress(ValueError):  # signals can only be set in the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        args = build_parser().parse_args(argv)
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except RtaudioError as error:
+        return _fail(" ".join(str(error).split()), error.exit_code)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python flushes stdout once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("RTAUDIO_DEBUG"):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return _fail(f"unexpected {type(error).__name__}: {reason} (RTAUDIO_DEBUG=1 shows where)", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        print(f"rtaudio: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Options and value types shared by the verbs."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+Verbs = Any  # argparse's `_SubParsersAction`, which has no public name
+
+
+def verb(verbs: Verbs, name: str, run: Any, **texts: Any) -> argparse.ArgumentParser:
+    """Add a verb that calls `run(args)`; every verb has `--json`."""
+    parser: argparse.ArgumentParser = verbs.add_parser(name, **texts)
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return value
+
+
+def milliseconds(text: str) -> float:
+    """`40`, `40ms` or `0.04s`, above zero."""
+    if text.endswith("ms"):
+        value = _number(text[:-2])
+    elif text.endswith("s"):
+        value = 1000 * _number(text[:-1])
+    else:
+        value = _number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a time above zero, such as 40ms")
+    return value
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    value = _number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be above zero")
+    return value
+
+
+def decibels(text: str) -> float:
+    """`12` or `12dB`, zero or more."""
+    value = _number(text[:-2] if text.lower().endswith("db") else text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be 0 dB or more")
+    return value
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must lie between 0 and 1")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, 1 or more")
+    return int(text)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What the denoiser is built from."""
+    parser.add_argument("--model", default="standard", metavar="NAME", help="see `rtaudio models`")
+    parser.add_argument(
+        "--strength", type=fraction, default=1.0, metavar="0..1", help="1 removes all it can, 0 nothing"
+    )
+    parser.add_argument(
+        "--atten-limit", type=decibels, metavar="DB", help="never lower anything by more than this"
+    )

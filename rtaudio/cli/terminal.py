@@ -1,0 +1,55 @@
+"""What verbs print: JSON, tables, notes. Colour and movement only where a person is looking."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout; numbers JSON doesn't have become null."""
+    print(json.dumps(_plain(value), indent=2))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return _plain(value.item()) if hasattr(value, "item") else str(value)
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal, on stderr: stdout is for results."""
+    print(f"rtaudio: {text}", file=sys.stderr)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; piped, it prints plain text 100 columns wide."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    if stream.isatty():
+        return Console(stderr=stderr, highlight=False)
+    return Console(file=stream, width=100, color_system=None, force_terminal=False, highlight=False)
+
+
+def table(title: str, *columns: str, right: tuple[int, ...] = ()) -> Table:
+    """A table without frame lines at the sides; columns in `right` are aligned there."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="right" if index in right else "left")
+    return made

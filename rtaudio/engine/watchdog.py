@@ -1,0 +1,72 @@
+"""Devices go away: the watchdog notices, and brings the stream back when they return."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from rtaudio.engine.live import LiveEngine
+from rtaudio.errors import DeviceError
+
+SILENCE_S = 1.0  # without a callback; the longest block in use, 4096 at 8 kHz, takes half of that
+BACK_OFF_S = (0.25, 0.5, 1.0, 2.0, 5.0)  # between attempts; the last one goes on
+LOOK_EVERY_S = 0.25
+
+
+class Watchdog:
+    """Looks at the engine's heartbeat and restarts it, with back-off, where it stands still.
+
+    `check(now_s)` is one look and holds all the logic, so a test can be its clock; `start` runs
+    it in a thread. `report` gets one line for each thing that happened.
+    """
+
+    def __init__(self, engine: LiveEngine, report: Callable[[str], None] = lambda line: None) -> None:
+        self._engine, self._report = engine, report
+        self._beat, self._beat_s = -1, 0.0
+        self._attempts, self._next_s = 0, 0.0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the device is away now."""
+        return self._attempts > 0
+
+    def check(self, now_s: float) -> None:
+        """Look once, at monotonic time `now_s`."""
+        beat = self._engine.heartbeat
+        if beat != self._beat:
+            if self.lost:
+                self._report("the device is back")
+            self._beat, self._beat_s, self._attempts = beat, now_s, 0
+        elif now_s - self._beat_s >= SILENCE_S and now_s >= self._next_s and not self._ended():
+            self._revive(now_s)
+
+    def _ended(self) -> bool:
+        """A recording that was played to its end is no lost device."""
+        return bool(getattr(self._engine.device, "finished", False))
+
+    def _revive(self, now_s: float) -> None:
+        if not self.lost:
+            self._report("the device is gone; waiting for it to come back")
+        self._next_s = now_s + BACK_OFF_S[min(self._attempts, len(BACK_OFF_S) - 1)]
+        self._attempts += 1
+        try:
+            self._engine.restart()
+        except DeviceError:
+            return  # still away: tried again after the back-off
+        self._beat_s = now_s
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._watch, name="rtaudio-watchdog", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_S):
+            self.check(time.monotonic())
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()

@@ -1,0 +1,214 @@
+"""Run a stage over audio files and folders, several at a time, in constant memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtaudio.devices.file import AudioReader, AudioWriter, format_of, is_audio_name
+from rtaudio.errors import AudioFileError, ConfigError, RtaudioError
+from rtaudio.stream.stage import NativeStage
+from rtaudio.tasks.chunks import process_chunks
+
+Progress = Callable[[float], None]
+"""Called with the seconds of audio done since the last call."""
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """One file to read and where its result goes."""
+
+    source: str
+    target: str
+    make_folder: bool = False
+    """Whether the target's folder is made where it is missing: a tree under --out-dir is."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one job: `seconds` of audio were processed, or skipped, or `error` says why not."""
+
+    job: FileJob
+    seconds: float = 0.0
+    skipped: bool = False
+    error: str | None = None
+
+
+def process_file(stage: NativeStage, job: FileJob, progress: Progress | None = None) -> float:
+    """Run `stage` over one file; returns its length in seconds. Raises AudioFileError.
+
+    The result has the input's rate, channels and, where its format knows it, sample type.
+    """
+    _refuse_same(job)
+    with AudioReader(job.source) as reader:
+        subtype = reader.subtype if job.target == "-" or _same_format(job) else _lossless(reader.subtype)
+        with AudioWriter(job.target, reader.sample_rate, reader.channels, subtype) as writer:
+            for out in process_chunks(stage, reader, reader.sample_rate, reader.channels):
+                writer.write(out)
+                if progress is not None:
+                    progress(len(out) / reader.sample_rate)
+        return reader.frames / reader.sample_rate
+
+
+def _same_format(job: FileJob) -> bool:
+    return job.source != "-" and Path(job.source).suffix.lower() == Path(job.target).suffix.lower()
+
+
+def _lossless(subtype: str) -> str | None:
+    """A sample type that means the same in another format; None where only one format has it."""
+    return subtype if subtype.startswith(("PCM_", "FLOAT", "DOUBLE")) else None
+
+
+def _refuse_same(job: FileJob) -> None:
+    if "-" in (job.source, job.target) or not Path(job.target).exists() or not Path(job.source).exists():
+        return
+    if Path(job.source).samefile(job.target):
+        raise AudioFileError(f"{job.target}: is the input itself; give the output another name")
+
+
+def plan_jobs(inputs: Sequence[str], output: str | None, out_dir: str | None) -> list[FileJob]:
+    """Pair every input with its output; folders are searched for audio files, and keep their tree.
+
+    Raises ConfigError where the request is ambiguous, AudioFileError where an input is missing.
+    """
+    if (output is None) == (out_dir is None):
+        raise ConfigError("give either -O FILE for one input, or --out-dir FOLDER for any number")
+    if output is not None:
+        if len(inputs) != 1 or Path(inputs[0]).is_dir():
+            raise ConfigError("-O takes exactly one input file; use --out-dir for several or for a folder")
+        if output != "-":
+            format_of(Path(output))
+        return [FileJob(inputs[0], output)]
+    if "-" in inputs:
+        raise ConfigError("stdin (-) needs -O FILE or -O -, not --out-dir")
+    folder = Path(str(out_dir))
+    jobs = [
+        FileJob(str(path), str(folder / name), True)
+        for item in inputs
+        for path, name in _found(Path(item), folder)
+    ]
+    _refuse_collisions(jobs)
+    return jobs
+
+
+def _found(item: Path, out_dir: Path) -> list[tuple[Path, Path]]:
+    """The files an argument stands for, and their names under the output folder."""
+    if not item.is_dir():
+        return [(item, Path(item.name))]
+    inside = (p for p in sorted(item.rglob("*")) if p.is_file() and is_audio_name(p))
+    # An output folder inside the input folder must not become input the second time.
+    skipped = out_dir.resolve() if out_dir.resolve() != item.resolve() else None
+    files = [p for p in inside if skipped is None or skipped not in p.resolve().parents]
+    if not files:
+        raise AudioFileError(f"{item}: has no audio files in it")
+    return [(p, p.relative_to(item)) for p in files]
+
+
+def _refuse_collisions(jobs: Sequence[FileJob]) -> None:
+    sources: dict[str, str] = {}
+    for job in jobs:
+        if job.target in sources:
+            raise ConfigError(f"{sources[job.target]} and {job.source} would both become {job.target}")
+        sources[job.target] = job.source
+
+
+def is_done(job: FileJob) -> bool:
+    """Whether the output is whole, as long as the input, and not older: what `--resume` skips."""
+    target, source = Path(job.target), Path(job.source)
+    if "-" in (job.source, job.target) or not target.exists() or not source.exists():
+        return False
+    if target.stat().st_mtime < source.stat().st_mtime:
+        return False
+    try:
+        with AudioReader(source) as before, AudioReader(target) as after:
+            return before.frames == after.frames and before.sample_rate == after.sample_rate
+    except AudioFileError:
+        return False
+
+
+def _run_job(stage: NativeStage, job: FileJob, resume: bool, progress: Progress | None = None) -> FileResult:
+    if resume and is_done(job):
+        return FileResult(job, skipped=True)
+    try:
+        if job.make_folder:
+            Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        return FileResult(job, process_file(stage, job, progress))
+    except RtaudioError as error:
+        return FileResult(job, error=str(error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return FileResult(job, error=f"{job.target}: cannot be written ({error.strerror})")
+
+
+_STAGE: list[NativeStage] = []
+"""In a worker process: the one stage it builds, at its first job."""
+
+
+def _deaf_to_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _interrupt_once(number: int, frame: object) -> None:
+    _deaf_to_interrupts()  # a second one must not cut the cleaning up short
+    raise KeyboardInterrupt
+
+
+def _work(build: Callable[[], NativeStage], job: FileJob, resume: bool) -> FileResult:
+    """One job in a worker, which an interrupt may end only here, where half a file is removed."""
+    signal.signal(signal.SIGINT, _interrupt_once)
+    try:
+        if not _STAGE:
+            _STAGE.append(build())
+        return _run_job(_STAGE[0], job, resume)
+    finally:
+        _deaf_to_interrupts()
+
+
+def _interrupt_workers() -> None:
+    for process in multiprocessing.active_children():
+        if process.pid is not None:
+            os.kill(process.pid, signal.SIGINT)
+
+
+def process_files(
+    build: Callable[[], NativeStage],
+    jobs: Sequence[FileJob],
+    *,
+    processes: int = 1,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[FileResult]:
+    """Run every job, in `processes` at once, and yield each result as it comes.
+
+    One broken file doesn't stop the others: its result carries the error. `build` makes the
+    stage, once a process; with more than one process it must be picklable, and `progress` is
+    called once a file instead of once a chunk.
+    """
+    if processes < 1:
+        raise ConfigError(f"jobs={processes} must be at least 1")
+    if processes == 1 or len(jobs) == 1:
+        stage = build()
+        for job in jobs:
+            yield _run_job(stage, job, resume, progress)
+        return
+    # spawn: a forked child would share locks with threads that don't exist in it.
+    context = multiprocessing.get_context("spawn")
+    workers = min(processes, len(jobs))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf_to_interrupts) as pool:
+        futures: list[Future[FileResult]] = [pool.submit(_work, build, job, resume) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                if progress is not None:
+                    progress(result.seconds)
+                yield result
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _interrupt_workers()
+            raise

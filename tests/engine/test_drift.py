@@ -1,0 +1,85 @@
+"""Microphone and loudspeaker on clocks of their own: a day of it, in virtual time."""
+
+import numpy as np
+import pytest
+
+from rtaudio.devices.simulated import Faults, SimulatedDevice
+from rtaudio.engine.live import LiveEngine
+from rtaudio.stream.native import native_stage
+
+RATE, HOP = 48000, 480
+TONE_HZ = 50  # a period of two hops: its phase tells the delay without ambiguity
+DAY_S = 24 * 3600.0
+
+
+@native_stage
+def through(state, x, out):
+    for i in range(x.size):
+        out[i] = x[i]
+
+
+def run(seconds, out_ppm, in_ppm=0.0, **options):
+    tone = 0.5 * np.sin(2 * np.pi * TONE_HZ * np.arange(RATE // TONE_HZ) / RATE)
+    device = SimulatedDevice(
+        tone.astype(np.float32),
+        two_clocks=True,
+        in_ppm=in_ppm,
+        out_ppm=out_ppm,
+        duration_s=seconds,
+        watch_hz=TONE_HZ,
+        **options,
+    )
+    engine = LiveEngine(through(HOP), device)
+    with engine:
+        assert engine.wait(300)
+    return engine, device
+
+
+def delay_samples(device, out_ppm):
+    """Delay of the tone in the last second of the run, from its phase; modulo two hops."""
+    played = int(device.sample_rate * device.duration_s * (1 + 1e-6 * out_ppm)) // HOP * HOP - HOP
+    index = np.arange(played - RATE, played)
+    heard = device.output[index % device.output.size].astype(float)
+    time = index / (RATE * (1 + 1e-6 * out_ppm))
+    phase = np.angle(np.sum(heard * np.exp(-2j * np.pi * TONE_HZ * time)) * 1j)
+    return -phase / (2 * np.pi) * RATE / TONE_HZ
+
+
+def assert_flat(seconds, out_ppm):
+    _, early = run(20.0, out_ppm)
+    engine, late = run(seconds, out_ppm)
+    stats = engine.stats()
+    assert (stats.ring_underflows, stats.ring_overflows, stats.late_samples_dropped) == (0, 0, 0)
+    period = RATE / TONE_HZ
+    moved = (delay_samples(late, out_ppm) - delay_samples(early, out_ppm) + period / 2) % period - period / 2
+    assert abs(moved) < HOP
+    # One lost sample of this tone leaves 0.5 * 2 pi 50 / 48000 = 3e-3; float32 rounding 2e-7.
+    assert late.worst_residual < 1e-5
+    assert stats.drift_ppm == pytest.approx(out_ppm, abs=1)
+
+
+@pytest.mark.parametrize("out_ppm", [100.0, -100.0])
+def test_latency_is_flat_over_a_day_without_a_click(out_ppm):
+    assert_flat(DAY_S, out_ppm)
+
+
+def test_two_hours_at_300_ppm():
+    assert_flat(7200.0, 300.0)
+
+
+def test_jittery_callbacks_do_not_upset_the_servo():
+    jitter = np.random.default_rng(0).uniform(0, 3000, 6000)
+    engine, device = run(300.0, 100.0, faults=Faults(jitter_us=jitter))
+    assert engine.stats().ring_underflows == 0
+    assert device.worst_residual < 1e-5
+
+
+def test_after_a_stall_the_sound_fades_in_again_at_the_same_delay():
+    costs = [0.0] * 3000 + [200_000.0, 0.0]
+    engine, device = run(120.0, 100.0, faults=Faults(hop_cost_us=costs))
+    _, calm = run(20.0, 100.0)
+    stats = engine.stats()
+    assert stats.ring_underflows >= 1
+    period = RATE / TONE_HZ
+    moved = (delay_samples(device, 100.0) - delay_samples(calm, 100.0) + period / 2) % period - period / 2
+    assert abs(moved) < HOP
