@@ -105,4 +105,4 @@ def _report(args: argparse.Namespace, results: Sequence[FileResult], total: int,
         speed = (
             f"{audio_s:.1f} s of audio in {elapsed_s:.1f} s ({summary['times_real_time']:.0f} x real time)"
         )
-        note(f"{total} files: {counts}; {speed}")
+        note(speed if total == 1 else f"{total} files: {counts}; {speed}")

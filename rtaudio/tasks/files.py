@@ -25,6 +25,8 @@ class FileJob:
 
     source: str
     target: str
+    make_folder: bool = False
+    """Whether the target's folder is made where it is missing: a tree under --out-dir is."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def plan_jobs(inputs: Sequence[str], output: str | None, out_dir: str | None) ->
         raise ConfigError("stdin (-) needs -O FILE or -O -, not --out-dir")
     folder = Path(str(out_dir))
     jobs = [
-        FileJob(str(path), str(folder / name)) for item in inputs for path, name in _found(Path(item), folder)
+        FileJob(str(path), str(folder / name), True)
+        for item in inputs
+        for path, name in _found(Path(item), folder)
     ]
     _refuse_collisions(jobs)
     return jobs
@@ -131,7 +135,7 @@ def _run_job(stage: NativeStage, job: FileJob, resume: bool, progress: Progress 
     if resume and is_done(job):
         return FileResult(job, skipped=True)
     try:
-        if job.target != "-":
+        if job.make_folder:
             Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         return FileResult(job, process_file(stage, job, progress))
     except RtaudioError as error:
