@@ -4,6 +4,7 @@ import pytest
 
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
+from rtaudio.dsp.mel import MelSpectrogram, Mfcc
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.pipeline import Pipeline
@@ -32,6 +33,11 @@ CASES = {
     "stft 480/160, hann": Case(lambda: stft(480, 160, "hann"), passes_delta=True, bound=1.1),
     "stft 512/100": Case(lambda: stft(512, 100), passes_delta=True, bound=1.1),
     "stft 960/480": Case(lambda: stft(960, 480), passes_delta=True, bound=1.1),
+    "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
+    "mfcc": Case(lambda: Mfcc(40, 13)),
+    "samples to mfcc": Case(
+        lambda: Pipeline([Analysis(512, 160), MelSpectrogram(512, 16000, 40, log="db"), Mfcc(40, 13)])
+    ),
     "pipeline in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), stft(320, 160), Delay(160, 7), Gain(160, -6.0)]), passes_delta=True
     ),

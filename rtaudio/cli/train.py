@@ -1,0 +1,48 @@
+"""`rtaudio train denoise`: train the denoiser's net on a folder of recordings."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+from rtaudio.errors import MissingLibraryError
+
+NEEDED = ("torch", "matplotlib")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb `train` with its nets as verbs of its own."""
+    train = subparsers.add_parser("train", help="train a net by the project's own recipe (needs torch)")
+    nets = train.add_subparsers(dest="net", required=True, metavar="NET")
+    parser = nets.add_parser("denoise", help="the 48 kHz streaming denoiser")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with speech/ and noise/, each with index.csv"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/denoise"), help="checkpoints, curves, weights")
+    parser.add_argument("--cache", type=Path, help="decoded recordings, about 350 MB an hour (OUT/cache)")
+    parser.add_argument("--hours", type=float, default=1.0, help="wall-clock length of the run (1.0)")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads of the training step (1)")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="threads that mix ahead; 0 mixes between steps (1)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as the arguments say; 0 when the run came to its end."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingLibraryError(f"training needs {' and '.join(missing)}: pip install 'rtaudio[train]'")
+    from rtaudio.training.denoise import TrainPaths, train_denoise
+    from rtaudio.training.loop import RunConfig
+
+    paths = TrainPaths(args.data, args.out, args.cache or args.out / "cache")
+    config = RunConfig(
+        hours=args.hours, seed=args.seed, device=args.device, threads=args.threads, workers=args.workers
+    )
+    train_denoise(paths, config, resume=args.resume)
+    return 0

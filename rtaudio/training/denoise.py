@@ -1,0 +1,153 @@
+"""`rtaudio train denoise`: from a data folder to a checkpoint, curves and weights."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rtaudio.errors import ConfigError
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.training.curves import save_curves, save_spectrograms
+from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store
+from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
+from rtaudio.training.loop import RunConfig, Trainer
+from rtaudio.training.mixing import MixConfig, Mixer
+
+VALIDATION_PAIRS, VALIDATION_S = 64, 4.0
+SHOWN_FLOOR_DB = -24.0  # of the spectrogram: what the live denoiser leaves of a pause by default
+
+
+@dataclass(frozen=True)
+class TrainPaths:
+    """Where a run reads and writes: `data` is only read; the decoded recordings go to `cache`."""
+
+    data: Path
+    out: Path
+    cache: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out / "checkpoint.pt"
+
+
+def train_denoise(
+    paths: TrainPaths,
+    run: RunConfig,
+    *,
+    net: DenoiseConfig | None = None,
+    mix: MixConfig | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> Trainer:
+    """Train a denoiser and leave checkpoint, best weights, history and pictures in `paths.out`."""
+    console = console or Console()
+    net = net or DenoiseConfig()
+    check_start(paths, run, resume)
+    paths.out.mkdir(parents=True, exist_ok=True)
+    store = decoded(paths, run, console)
+    mixer = Mixer(store, "train", mix or MixConfig(net.n_fft, net.hop_length), run.seed)
+    trainer = Trainer(net, run, mixer)
+    if resume:
+        trainer.resume(paths.checkpoint)
+    pairs = validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S)
+    with _bar(console) as bar:
+        task = bar.add_task("training", total=1.0)
+        follow(
+            trainer, pairs, paths, lambda text: bar.update(task, completed=share(trainer), description=text)
+        )
+    return trainer
+
+
+def check_start(paths: TrainPaths, run: RunConfig, resume: bool) -> None:
+    """Refuse what cannot work before anything slow begins."""
+    if run.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda, but torch finds no NVIDIA GPU here: use --device cpu")
+    if resume and not paths.checkpoint.is_file():
+        raise ConfigError(f"nothing to resume: {paths.checkpoint} does not exist")
+    if not resume and paths.checkpoint.is_file():
+        raise ConfigError(f"{paths.checkpoint} is there already: use --resume, or another --out")
+
+
+def decoded(paths: TrainPaths, run: RunConfig, console: Console) -> ClipStore:
+    """The store of decoded clips, made if it is not there yet."""
+    with Progress(
+        TextColumn("decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as bar:
+        task = bar.add_task("decoding")
+        return build_store(
+            paths.data,
+            paths.cache,
+            workers=max(1, run.workers),
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def follow(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, report: Callable[[str], None]) -> None:
+    """Run the steps, with a validation early, then at intervals, then at the end."""
+    losses: deque[float] = deque(maxlen=200)
+    next_validation = time.monotonic() + trainer.run.validate_every_s / 3
+    for loss in trainer.steps():
+        losses.append(loss)
+        report(
+            f"step {trainer.progress.step}  loss {np.mean(losses):.4f}  {audio_hours(trainer):.1f} h heard"
+        )
+        if time.monotonic() > next_validation:
+            validate(trainer, pairs, paths, float(np.mean(losses)))
+            next_validation = time.monotonic() + trainer.run.validate_every_s
+    validate(trainer, pairs, paths, float(np.mean(losses)))
+
+
+def validate(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, loss: float) -> None:
+    """Score the averaged weights, write checkpoint, history and pictures; keep the best weights apart."""
+    trainer.average.eval()
+    outputs = [enhance(trainer.average, pair.noisy) for pair in pairs]
+    scores = score(pairs, outputs)
+    gain_db = float(scores.improvement_db.mean())
+    progress = trainer.progress
+    progress.history.append(
+        {
+            "step": progress.step,
+            "elapsed_s": progress.elapsed_s,
+            "loss": loss,
+            "audio_hours": audio_hours(trainer),
+            "si_sdr_gain_db": gain_db,
+            "si_sdr_worst_gain_db": float(scores.improvement_db.min()),
+        }
+    )
+    if gain_db >= progress.best_db:
+        progress.best_db = gain_db
+        trainer.save(paths.out / "best.pt")
+    trainer.save(paths.checkpoint)
+    (paths.out / "history.json").write_text(
+        json.dumps({"run": asdict(trainer.run), "history": progress.history})
+    )
+    save_curves(progress.history, paths.out / "curves.png")
+    shown = pairs[0]
+    signals = {"noisy": shown.noisy, "denoised": enhance(trainer.average, shown.noisy, SHOWN_FLOOR_DB)}
+    save_spectrograms({**signals, "clean": shown.clean}, SAMPLE_RATE, paths.out / "spectrogram.png")
+
+
+def audio_hours(trainer: Trainer) -> float:
+    """Hours of mixed audio the net has heard."""
+    mix = trainer.mixer.config
+    item_s = mix.n_frames * mix.hop_length / SAMPLE_RATE
+    return trainer.progress.step * trainer.run.batch * item_s / 3600
+
+
+def share(trainer: Trainer) -> float:
+    """How much of the run is done, 0..1."""
+    return min(1.0, trainer.progress.share(trainer.run))
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:5.1f} %"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2)

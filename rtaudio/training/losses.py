@@ -1,0 +1,76 @@
+"""Loss of the denoiser: compressed magnitude and complex distance, and the SNR of the result.
+
+With S noisy, T target, gains g, and everything to the power 0.3 in magnitude::
+
+    0.7 |(g|S|)^.3 - |T|^.3|²  +  0.3 |(gS)^.3 - T^.3|²  +  0.004 · 10 log10(err/sig + 10^-2.5)
+
+Without the last term speech comes out 3 dB too quiet (compressed distances favour caution); below
+0.003 the attenuation returns. 10^-2.5 ends its reward at 25 dB, where recordings are no cleaner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+POWER = 0.3
+MAGNITUDE_WEIGHT, COMPLEX_WEIGHT, SNR_WEIGHT = 0.7, 0.3, 0.004
+SNR_FLOOR = 10**-2.5
+LOUDNESS = 1.2  # mean |S|² each item is scaled to: that of -26 dBFS, where the weights were tuned
+TINY_GAIN = 1e-6  # the power 0.3 has an endless slope at 0
+
+
+@dataclass
+class LossPlanes:
+    """What the loss needs of a batch, none of it trained: `(B, T, n_bins)`, but mask `(B, 1, n_bins)`.
+
+    - noisy_power, target_power: |S|², |T|²; cross: Re(S T*).
+    - noisy_root, target_root: |S|^0.3, |T|^0.3; match: |T|^0.3 (1.4 + 0.6 cos φ), φ the angle between.
+    """
+
+    noisy_power: Tensor
+    target_power: Tensor
+    cross: Tensor
+    noisy_root: Tensor
+    target_root: Tensor
+    match: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device) -> LossPlanes:
+        return LossPlanes(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+@torch.no_grad()
+def loss_planes(noisy: Tensor, target: Tensor, mask: Tensor) -> LossPlanes:
+    """Planes of spectra `(B, T, n_bins, 2)`, each item scaled to the same loudness."""
+    noisy_power, target_power = noisy.square().sum(-1), target.square().sum(-1)
+    scale = LOUDNESS / (noisy_power.mean((1, 2), keepdim=True) + 1e-12)
+    cross = (noisy * target).sum(-1) * scale
+    noisy_power, target_power = noisy_power * scale, target_power * scale
+    noisy_root, target_root = noisy_power ** (POWER / 2), target_power ** (POWER / 2)
+    cosine = cross / torch.sqrt(noisy_power * target_power + 1e-20)
+    match = 2 * target_root * (MAGNITUDE_WEIGHT + COMPLEX_WEIGHT * cosine)
+    return LossPlanes(noisy_power, target_power, cross, noisy_root, target_root, match, mask)
+
+
+def denoise_loss(gains: Tensor, planes: LossPlanes) -> Tensor:
+    """Loss (a scalar) of gains `(B, T, n_bins)`.
+
+    For gains that are real the two distances are one square and one product:
+    with a = (g|S|)^.3 and t = |T|^.3, they sum to a² + t² - a t (1.4 + 0.6 cos φ).
+    """
+    root = planes.noisy_root * gains.clamp_min(TINY_GAIN) ** POWER
+    distance = (root * (root - planes.match) + planes.target_root.square()) * planes.mask
+    bins = planes.mask.sum() * gains.shape[1]
+    return distance.sum() / bins + SNR_WEIGHT * _error_db(gains, planes).mean()
+
+
+def _error_db(gains: Tensor, planes: LossPlanes) -> Tensor:
+    """Error over signal of each item, in dB; 0 for an item with no speech in it."""
+    error = (gains * (gains * planes.noisy_power - 2 * planes.cross) + planes.target_power) * planes.mask
+    signal = (planes.target_power * planes.mask).sum((1, 2))
+    spoken = signal > 1e-6 * planes.noisy_power.sum((1, 2))
+    ratio = error.sum((1, 2)) / torch.where(spoken, signal, torch.ones_like(signal))
+    return torch.where(spoken, 10 * torch.log10(ratio.clamp_min(0) + SNR_FLOOR), torch.zeros_like(ratio))

@@ -1,0 +1,104 @@
+import itertools
+import json
+
+import pytest
+import torch
+from conftest import SMALL_MIX, SMALL_NET
+from rich.console import Console
+
+from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
+from rtaudio.training.denoise import TrainPaths, train_denoise
+from rtaudio.training.loop import Progress, RunConfig, Trainer
+from rtaudio.training.mixing import Mixer
+
+RUN = RunConfig(hours=None, steps=6, batch=2, workers=0)
+
+
+def trainer(store, run=RUN):
+    return Trainer(SMALL_NET, run, Mixer(store, "train", SMALL_MIX, run.seed))
+
+
+def same(a, b):
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+
+
+def test_steps_on_one_batch_bring_its_loss_down(store):
+    one = trainer(store)
+    batch = one._prepare(0)
+    losses = [one.step(*batch) for _ in range(30)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_resumed_run_is_the_run_that_was_never_stopped(store, tmp_path):
+    whole = trainer(store)
+    losses = list(whole.steps())
+    first = trainer(store)
+    before = list(itertools.islice(first.steps(), 3))
+    first.save(tmp_path / "c.pt")
+    second = trainer(store)
+    second.resume(tmp_path / "c.pt")
+    assert before + list(second.steps()) == losses
+    assert same(whole.net, second.net)
+    assert same(whole.average, second.average)
+
+
+def test_mixing_ahead_changes_nothing(store):
+    ahead = trainer(store, RunConfig(hours=None, steps=3, batch=2, workers=2))
+    inline = trainer(store, RunConfig(hours=None, steps=3, batch=2, workers=0))
+    assert list(ahead.steps()) == list(inline.steps())
+
+
+def test_a_run_of_hours_keeps_what_it_used():
+    run = RunConfig(hours=2.0)
+    assert Progress(elapsed_s=3600).share(run) == 0.5
+    assert Progress(step=5).share(RunConfig(hours=None, steps=20)) == 0.25
+
+
+@pytest.mark.parametrize("bad", [{"hours": -1}, {"hours": 1, "steps": 5}, {"batch": 0}, {"workers": -1}])
+def test_runs_that_cannot_work_are_refused(bad):
+    with pytest.raises(ConfigError):
+        RunConfig(**bad)
+
+
+def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "c.pt"
+    save_checkpoint({"net": {"w": torch.ones(3)}}, path)
+
+    def fails(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", fails)
+    with pytest.raises(OSError, match="disk full"):
+        save_checkpoint({"net": {"w": torch.zeros(3)}}, path)
+    assert load_checkpoint(path)["net"]["w"].sum() == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
+def test_what_is_no_checkpoint_is_refused(tmp_path, content):
+    (tmp_path / "c.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+def test_checkpoints_run_no_code(tmp_path):
+    torch.save({"net": print}, tmp_path / "c.pt")
+    with pytest.raises(WeightsError):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+def test_training_end_to_end_leaves_checkpoint_history_and_pictures(recordings, tmp_path):
+    paths = TrainPaths(recordings, tmp_path / "out", tmp_path / "cache")
+    quiet = Console(quiet=True)
+    run = RunConfig(hours=None, steps=2, batch=2, workers=1)
+    train_denoise(paths, run, net=SMALL_NET, mix=SMALL_MIX, console=quiet)
+    for name in ("curves.png", "spectrogram.png"):
+        assert (paths.out / name).read_bytes().startswith(b"\x89PNG")
+    assert load_checkpoint(paths.checkpoint)["progress"]["step"] == 2
+    assert json.loads((paths.out / "history.json").read_text())["history"][-1]["step"] == 2
+    with pytest.raises(ConfigError, match="--resume"):
+        train_denoise(paths, run, net=SMALL_NET, mix=SMALL_MIX, console=quiet)
+    with pytest.raises(ConfigError, match="nothing to resume"):
+        train_denoise(TrainPaths(recordings, tmp_path / "no", paths.cache), run, resume=True, console=quiet)
