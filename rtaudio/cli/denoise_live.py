@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
-from rtaudio.devices.portaudio import PortAudioDevice, find_device, native_block
+from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
@@ -97,9 +98,16 @@ def _names(engine: LiveEngine) -> dict[str, str]:
 @contextlib.contextmanager
 def _virtual_mic(name: str) -> Iterator[str]:
     """A virtual microphone for as long as this lasts; yields the output device that feeds it."""
-    from rtaudio.devices.virtual_mic import VirtualMic
+    from rtaudio.devices.virtual_mic import VirtualMic, find_cable
 
-    with VirtualMic(name) if name else VirtualMic() as microphone:
+    if sys.platform != "linux":
+        cable = find_cable(list_devices())
+        note(f"playing into {cable.name!r}: pick its other end as the microphone")
+        yield str(cable.index)
+        return
+    # Names on the server are words; what people read in a list may be anything.
+    word = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+    with VirtualMic(word, name) if name else VirtualMic() as microphone:
         note(f"other programs can now pick the microphone {microphone.description!r}")
         yield microphone.sink
 

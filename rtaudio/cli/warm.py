@@ -14,7 +14,7 @@ PACKAGES = ("kernels", "stream", "dsp", "nn", "engine", "devices", "tasks")
 
 
 def add_parser(verbs: Verbs) -> None:
-    verb(verbs, "warm", run, help="compile all kernels into the cache (scripts/setup does)")
+    verb(verbs, "warm", run)  # no help: not listed, since scripts/setup is who calls it
 
 
 def run(args: argparse.Namespace) -> int:
