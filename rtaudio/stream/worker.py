@@ -50,7 +50,8 @@ class WorkerStage(NativeStage):
         arena = Arena(words, state=state)
         super().__init__(k.worker_step.address, arena, stage.in_spec, stage.out_spec, latency)
         self._frames = np.zeros((2, hop + 1), np.float32)
-        self._stop, self._thread = threading.Event(), None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
