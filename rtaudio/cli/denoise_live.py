@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, find_device, native_block
-from rtaudio.engine.budget import LatencyBudget, plan_budget
+from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import BudgetError
@@ -57,8 +57,8 @@ def open_engine(
         if budget_ms is None or sum(parts.values()) <= budget_ms:
             return engine
         engine.stop()
-        declared = device.capture_latency_s, device.playback_latency_s
-        device_blocks = tuple(s * SAMPLE_RATE / plan.block for s in declared)  # type: ignore[assignment]
+        per_block = SAMPLE_RATE / plan.block
+        device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     raise BudgetError(
         f"a budget of {budget_ms:g} ms can't be met with these devices: {sum(parts.values()):.1f} ms = {told}"

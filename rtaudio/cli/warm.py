@@ -44,10 +44,13 @@ def import_all() -> list[str]:
 
 
 def build_once() -> None:
-    """Build the denoiser and run it for a hop: what it compiles for itself is cached too."""
+    """Build a denoiser and run it for a hop: what it compiles for itself is cached too."""
     import numpy as np
 
+    from rtaudio.nn.weights import list_models
     from rtaudio.tasks.denoise import build_denoiser
 
+    if not list_models():
+        return
     stage = build_denoiser()
     stage.process(np.zeros(stage.in_spec.shape, np.float32), np.zeros(stage.out_spec.shape, np.float32))
