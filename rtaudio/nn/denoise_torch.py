@@ -90,7 +90,8 @@ class DenoiseNet(nn.Module):
 
         The mean is exponential and corrected for its zero start, so the first frame already counts in full.
         """
-        power = spectrum.float().square().sum(-1)
+        real, imaginary = spectrum.float().unbind(-1)  # a sum over an axis of two is ten times slower
+        power = real * real + imaginary * imaginary
         bands = torch.log10(power @ self.bands.T + self.config.power_floor)
         decay = self.config.level_decay
         mean, weight = level.unbind(1)

@@ -40,7 +40,7 @@ class RunConfig:
     device: str = "cpu"
     threads: int = 1
     workers: int = 1
-    validate_every_s: float = 180.0
+    validate_every_s: float = 300.0
 
     def __post_init__(self) -> None:
         if (self.hours is None) == (self.steps is None):

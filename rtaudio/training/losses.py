@@ -45,12 +45,13 @@ class LossPlanes:
 @torch.no_grad()
 def loss_planes(noisy: Tensor, target: Tensor, mask: Tensor) -> LossPlanes:
     """Planes of spectra `(B, T, n_bins, 2)`, each item scaled to the same loudness."""
-    noisy_power, target_power = noisy.square().sum(-1), target.square().sum(-1)
+    (a, b), (c, d) = noisy.unbind(-1), target.unbind(-1)  # a sum over an axis of two is ten times slower
+    noisy_power, target_power = a * a + b * b, c * c + d * d
     scale = LOUDNESS / (noisy_power.mean((1, 2), keepdim=True) + 1e-12)
-    cross = (noisy * target).sum(-1) * scale
+    cross = (a * c + b * d) * scale
     noisy_power, target_power = noisy_power * scale, target_power * scale
     noisy_root, target_root = noisy_power ** (POWER / 2), target_power ** (POWER / 2)
-    cosine = cross / torch.sqrt(noisy_power * target_power + 1e-20)
+    cosine = cross * torch.rsqrt(noisy_power * target_power + 1e-20)
     match = 2 * target_root * (MAGNITUDE_WEIGHT + COMPLEX_WEIGHT * cosine)
     return LossPlanes(noisy_power, target_power, cross, noisy_root, target_root, match, mask)
 

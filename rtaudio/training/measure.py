@@ -48,7 +48,7 @@ def bandwidth_hz(x: Samples, sample_rate: int, limit_hz: float) -> float:
 
 def power(x: Samples) -> float:
     """Mean square, of all samples."""
-    return float(np.square(x, dtype=np.float64).mean()) if x.size else 0.0
+    return float(np.dot(x, x)) / max(x.size, 1)
 
 
 def active_power(x: Samples) -> float:

@@ -19,10 +19,12 @@ def coloured(rng: np.random.Generator, length: int, sample_rate: int) -> Samples
 def hum(rng: np.random.Generator, length: int, sample_rate: int) -> Samples:
     """Mains hum: 50 or 60 Hz with up to 40 harmonics that fall off, and a little hiss."""
     base = rng.choice((50.0, 60.0)) * rng.uniform(0.998, 1.002)
-    t = np.arange(length) / sample_rate
-    x = 0.02 * rng.standard_normal(length)
+    cycle = np.linspace(0, 2 * np.pi, 2048)
+    wave = np.zeros(2048)
     for k in range(1, int(rng.integers(4, 40))):
-        x += rng.uniform(0.2, 1.0) / k * np.sin(2 * np.pi * (k * base * t + rng.random()))
+        wave += rng.uniform(0.2, 1.0) / k * np.sin(k * cycle + rng.uniform(0, 6.28))
+    phase = (base / sample_rate * np.arange(length)) % 1.0
+    x = np.interp(phase * 2047, np.arange(2048), wave) + 0.02 * rng.standard_normal(length)
     return x.astype(np.float32)
 
 

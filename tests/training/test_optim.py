@@ -37,7 +37,7 @@ def test_every_parameter_has_one_optimiser():
 def test_rate_warms_up_and_falls_to_two_percent():
     shares = [rate_share(x) for x in np.linspace(0, 1, 201)]
     assert shares[2] == pytest.approx(1.0)
-    assert all(a >= b for a, b in itertools.pairwise(shares))
+    assert all(a >= b for a, b in itertools.pairwise(shares[2:]))
     assert shares[-1] == pytest.approx(0.02)
     optimisers = make_optimisers(DenoiseNet(SMALL_NET))
     set_rate(optimisers, 1.0)
