@@ -31,7 +31,7 @@ CAPACITY, WRITE, READ_SEEN, READ, WRITE_SEEN = 0, 16, 17, 32, 33
 
 def ring_bytes(capacity: int) -> int:
     """Size of a ring of `capacity` samples, header included."""
-    return 8 * HEADER + 4 * capacity
+    return 8 * HEADER + max(8, 4 * capacity)
 
 
 @numba.njit("int64(int64)", **JIT)
@@ -97,9 +97,10 @@ class Ring:
     def __init__(self, capacity: int) -> None:
         if capacity < 1 or capacity & (capacity - 1):
             raise ValueError(f"capacity={capacity} must be a power of two")
-        self._memory = np.zeros(ring_bytes(capacity) // 8 + 16, np.int64)
-        skip = -self._memory.ctypes.data % 128 // 8
-        self.words = self._memory[skip : skip + HEADER]
+        raw = np.zeros(ring_bytes(capacity) // 8 + 16, np.int64)
+        skip = -raw.ctypes.data % 128 // 8
+        self._memory = raw[skip : skip + ring_bytes(capacity) // 8]
+        self.words = self._memory[:HEADER]
         self.words[CAPACITY] = capacity
         self.capacity = capacity
         self.address = int(self.words.ctypes.data)
@@ -107,6 +108,10 @@ class Ring:
     @property
     def fill(self) -> int:
         return int(ring_fill(self.address))
+
+    def copy_from(self, other: Ring) -> None:
+        """Take over the content of another ring of the same capacity that nobody uses now."""
+        self._memory[:] = other._memory
 
     def push(self, x: np.ndarray) -> bool:
         """Write contiguous float32 samples; False, and nothing written, where they don't fit."""
