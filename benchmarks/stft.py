@@ -254,7 +254,7 @@ def run(report: Report, quick: bool) -> None:
     columns = ["per hop, us", "p50", "p99", "p99.9", "max", "x rtaudio", "spectrum error", "signal error"]
     for n_fft in SIZES:
         table = report.table(f"N = {n_fft}, hop {n_fft // 2}, float32, sqrt-Hann", columns)
-        for name, cells in rows(n_fft, 40 if quick else 1000):
+        for name, cells in rows(n_fft, 40 if quick else 400):
             table.row(name, *cells)
             if name in SLOW:
                 report.goal(f"N={n_fft}: times faster than {name}", cells[4], SLOW[name], ">=")

@@ -26,7 +26,7 @@ from rtaudio.stream.offline import run_offline
 from rtaudio.stream.stage import Samples, Stage
 
 BOUND = 1e4  # 80 dB above full scale: the spectrum of a full-scale frame of 1024 still fits
-ALLOCATION = 1024  # bytes: integers and tuples of one Python call come to 400; a hop of 480 is 1920
+ALLOCATION = 1024  # bytes: integers and tuples of one Python call come to 160; a hop of 480 samples is 1920
 
 
 @dataclass(frozen=True)

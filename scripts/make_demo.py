@@ -73,6 +73,7 @@ def keyboard(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def main() -> None:
+    """Write both files."""
     rng = np.random.default_rng(2026)
     n = round(SECONDS * RATE)
     clean = speech(n)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
-from rtaudio.devices.portaudio import PortAudioDevice, find_device, native_block
-from rtaudio.engine.budget import LatencyBudget, plan_budget
+from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
+from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import BudgetError
@@ -43,25 +44,44 @@ def open_engine(
 ) -> LiveEngine:
     """A running engine within the budget, counted with what the devices declare once they are open.
 
-    That is often more than asked for: then a second plan is made with it. Raises BudgetError
-    where the delay is still over, DeviceError where a device can't be opened.
+    Of the block sizes that fit, the largest is taken: whatever the budget leaves goes into safety.
+    Raises BudgetError where none fits, DeviceError where a device can't be opened.
     """
-    block = native_block(find_device(source, "input"))
+    period = native_block(find_device(source, "input"))
+    (hop_length,) = stage.in_spec.shape
+    sizes = [size for size in sorted(BLOCKS, reverse=True) if size <= hop_length]
+    blocks = [period] if period else sizes if budget_ms is not None else [hop_length]
     device_blocks = (1.0, 1.0)
-    for _ in range(2):
-        plan = plan_budget(stage, SAMPLE_RATE, budget_ms=budget_ms, block=block, device_blocks=device_blocks)
-        device = PortAudioDevice(source, sink, sample_rate=SAMPLE_RATE, block=plan.block)
+    refusal: BudgetError | None = None
+    for block in blocks:
+        try:
+            plan = plan_budget(
+                stage, SAMPLE_RATE, budget_ms=budget_ms, block=block, device_blocks=device_blocks
+            )
+        except BudgetError as error:
+            refusal = error
+            continue
+        device = PortAudioDevice(source, sink, sample_rate=SAMPLE_RATE, block=block)
         engine = LiveEngine(stage, device, plan, tap=tap)
         engine.start()
         parts = engine.latency_parts()
         if budget_ms is None or sum(parts.values()) <= budget_ms:
             return engine
         engine.stop()
-        declared = device.capture_latency_s, device.playback_latency_s
-        device_blocks = tuple(s * SAMPLE_RATE / plan.block for s in declared)  # type: ignore[assignment]
+        refusal = _refused(budget_ms, parts)
+        # Most devices keep a fixed number of blocks: smaller ones need not be opened to know.
+        per_block = SAMPLE_RATE / block
+        device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
+    assert refusal is not None
+    raise refusal
+
+
+def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
-    raise BudgetError(
-        f"a budget of {budget_ms:g} ms can't be met with these devices: {sum(parts.values()):.1f} ms = {told}"
+    total = sum(parts.values())
+    return BudgetError(
+        f"a budget of {budget_ms:g} ms can't be met with these devices: {total:.1f} ms = {told}, "
+        f"{total - budget_ms:.1f} ms more"
     )
 
 
@@ -97,9 +117,16 @@ def _names(engine: LiveEngine) -> dict[str, str]:
 @contextlib.contextmanager
 def _virtual_mic(name: str) -> Iterator[str]:
     """A virtual microphone for as long as this lasts; yields the output device that feeds it."""
-    from rtaudio.devices.virtual_mic import VirtualMic
+    from rtaudio.devices.virtual_mic import VirtualMic, find_cable
 
-    with VirtualMic(name) if name else VirtualMic() as microphone:
+    if sys.platform != "linux":
+        cable = find_cable(list_devices())
+        note(f"playing into {cable.name!r}: pick its other end as the microphone")
+        yield str(cable.index)
+        return
+    # Names on the server are words; what people read in a list may be anything.
+    word = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+    with VirtualMic(word, name) if name else VirtualMic() as microphone:
         note(f"other programs can now pick the microphone {microphone.description!r}")
         yield microphone.sink
 

@@ -56,10 +56,9 @@ def render(stats: StreamStats, keys: bool) -> Text:
     reduction = gain_reduction_db(stats)
     text.append("  cut ▕").append(bar(FLOOR_DB + reduction), "cyan").append(f"▏{reduction:6.1f} dB\n")
     share = 100 * stats.compute_us_p50 / stats.deadline_us if stats.deadline_us else 0.0
-    text.append(
-        f"  hop  p50 {stats.compute_us_p50:.0f} · p99 {stats.compute_us_p99:.0f} · max {stats.compute_us_max:.0f} µs"
-        f"  of {stats.deadline_us:.0f} ({share:.1f} %)\n"
-    )
+    times = {"p50": stats.compute_us_p50, "p99": stats.compute_us_p99, "max": stats.compute_us_max}
+    text.append("  hop  " + " · ".join(f"{name} {us:.0f}" for name, us in times.items()))
+    text.append(f" µs  of {stats.deadline_us:.0f} ({share:.1f} %)\n")
     counters = " · ".join(f"{name} {n}" for name, n in trouble(stats).items())
     text.append(f"  {counters}", "red" if any(trouble(stats).values()) else "dim")
     return text

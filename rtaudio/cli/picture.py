@@ -49,7 +49,8 @@ def save_spectrograms(path: Path, panels: Sequence[tuple[str, Samples]], sample_
     colours.set_label("dBFS", color=INK)
     colours.ax.tick_params(colors=INK)
     colours.outline.set_edgecolor(GROUND)
-    FigureCanvasAgg(figure).print_png(str(path))
+    FigureCanvasAgg(figure)
+    figure.savefig(path, format="png")
     return True
 
 

@@ -14,7 +14,7 @@ PACKAGES = ("kernels", "stream", "dsp", "nn", "engine", "devices", "tasks")
 
 
 def add_parser(verbs: Verbs) -> None:
-    verb(verbs, "warm", run, help="compile all kernels into the cache (scripts/setup does)")
+    verb(verbs, "warm", run)  # no help: not listed, since scripts/setup is who calls it
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,10 +44,13 @@ def import_all() -> list[str]:
 
 
 def build_once() -> None:
-    """Build the denoiser and run it for a hop: what it compiles for itself is cached too."""
+    """Build a denoiser and run it for a hop: what it compiles for itself is cached too."""
     import numpy as np
 
+    from rtaudio.nn.weights import list_models
     from rtaudio.tasks.denoise import build_denoiser
 
+    if not list_models():
+        return
     stage = build_denoiser()
     stage.process(np.zeros(stage.in_spec.shape, np.float32), np.zeros(stage.out_spec.shape, np.float32))

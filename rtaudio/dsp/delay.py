@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtaudio.errors import ConfigError
-from rtaudio.kernels.delay import delay_step
+from rtaudio.kernels.delay import copy_step, delay_step
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
 
@@ -17,5 +17,6 @@ class Delay(NativeStage):
         if samples < 0:
             raise ConfigError(f"samples={samples} must be 0 or more: nothing can be sent into the past")
         spec = Spec((hop_length,))
-        state = {"position": 0, "history": np.zeros(max(samples, 1), np.float32)}
-        super().__init__(delay_step.address, Arena((hop_length, samples), state=state), spec, spec, samples)
+        state = {"position": 0, "history": np.zeros(samples, np.float32)} if samples else {}
+        entry = delay_step.address if samples else copy_step.address
+        super().__init__(entry, Arena((hop_length, samples), state=state), spec, spec, samples)

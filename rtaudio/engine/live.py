@@ -14,9 +14,10 @@ from rtaudio.engine.budget import LatencyBudget, plan_budget
 from rtaudio.engine.memory import LiveMemory
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import live as w
-from rtaudio.kernels.engine_loop import BINS_PER_OCTAVE, FIRST_OCTAVE, engine_run, reset_stage
+from rtaudio.kernels.engine_loop import BINS_PER_OCTAVE, FIRST_OCTAVE, engine_run
 from rtaudio.stream.stage import NativeStage
 from rtaudio.stream.stats import StreamStats
+from rtaudio.stream.worker import WorkerStage
 
 
 class Tap(Protocol):
@@ -61,11 +62,21 @@ class LiveEngine:
             self._words[[w.TAP_IN, w.TAP_OUT]] = tap.in_address, tap.out_address
         self._thread: threading.Thread | None = None
         self._restarts = 0
+        self._workers = [part for part in stage.walk() if isinstance(part, WorkerStage)]
+        if self._workers and self._words[w.VIRTUAL]:
+            raise ConfigError("a stage with a Python worker needs a device on the real clock")
+
+    @property
+    def gil_free(self) -> bool:
+        """Whether the whole path is native: no stage that needs a Python worker."""
+        return not self._workers
 
     def start(self) -> None:
         """Open the device and let sound flow. Raises DeviceError where it can't be opened."""
         self.device.open(self._memory.callbacks)
         self._words[w.RUN] = 1
+        for worker in self._workers:
+            worker.start()
         if not self._words[w.VIRTUAL]:  # the virtual clock runs the engine itself
             self._thread = threading.Thread(
                 target=engine_run, args=(self._memory.callbacks.memory,), name="rtaudio-engine", daemon=True
@@ -84,13 +95,15 @@ class LiveEngine:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        for worker in self._workers:
+            worker.stop()
         self.device.close()
 
     def restart(self) -> None:
         """Close and reopen the device, with all sound forgotten and a fade-in. For a lost device."""
         self.stop()
         self._memory.start_afresh()
-        reset_stage(self._memory.callbacks.memory)
+        self.stage.reset()
         self.start()
         self._restarts += 1
 
@@ -148,6 +161,7 @@ class LiveEngine:
             jumps=int(words[w.JUMPS]),
             nan_hops=int(words[w.NAN_HOPS]),
             restarts=self._restarts,
+            late_worker_hops=sum(worker.late_hops for worker in self._workers),
             overload_level=int(words[w.LEVEL]),
             compute_us_p50=p50,
             compute_us_p99=p99,

@@ -83,6 +83,21 @@ def store_release(typingctx: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
+def copy_bytes(typingctx: Any, target: Any, source: Any, size: Any) -> Any:
+    """Copy `size` bytes between addresses that do not overlap (LLVM's memcpy)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(64)
+        memcpy = builder.module.declare_intrinsic("llvm.memcpy", [pointer, pointer, word])
+        target, source, size = args
+        places = [builder.inttoptr(place, pointer) for place in (target, source)]
+        builder.call(memcpy, [*places, size, ir.Constant(ir.IntType(1), 0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
 def call_step(typingctx: Any, entry: Any, state: Any, x: Any, out: Any) -> Any:
     """Call the compiled `step(state, x, out)` at address `entry`; all arguments are addresses."""
 

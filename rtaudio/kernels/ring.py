@@ -23,7 +23,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rtaudio.kernels.memory import JIT, f32, i64, load_acquire, store_release
+from rtaudio.kernels.memory import JIT, copy_bytes, i64, load_acquire, store_release
 
 HEADER = 48
 CAPACITY, WRITE, READ_SEEN, READ, WRITE_SEEN = 0, 16, 17, 32, 33
@@ -31,14 +31,7 @@ CAPACITY, WRITE, READ_SEEN, READ, WRITE_SEEN = 0, 16, 17, 32, 33
 
 def ring_bytes(capacity: int) -> int:
     """Size of a ring of `capacity` samples, header included."""
-    return 8 * HEADER + 4 * capacity
-
-
-@numba.njit("void(int64, int64, int64)", **JIT)
-def _copy(target: int, source: int, size: int) -> None:
-    into, values = f32(target, size), f32(source, size)
-    for i in range(size):
-        into[i] = values[i]
+    return 8 * HEADER + max(8, 4 * capacity)
 
 
 @numba.njit("int64(int64)", **JIT)
@@ -47,7 +40,7 @@ def ring_fill(ring: int) -> int:
     return load_acquire(ring + 8 * WRITE) - load_acquire(ring + 8 * READ)
 
 
-@numba.njit("int64(int64, int64, int64)", **JIT)
+@numba.njit("int64(int64, int64, int64)", **JIT, forceinline=True)
 def ring_push(ring: int, source: int, size: int) -> int:
     """Producer: write `size` float32 from `source`; returns 1, or 0 and nothing written if full."""
     words = i64(ring, HEADER)
@@ -59,13 +52,14 @@ def ring_push(ring: int, source: int, size: int) -> int:
     data = ring + 8 * HEADER
     start = write & (capacity - 1)
     first = min(size, capacity - start)
-    _copy(data + 4 * start, source, first)
-    _copy(data, source + 4 * first, size - first)
+    copy_bytes(data + 4 * start, source, 4 * first)
+    if first < size:
+        copy_bytes(data, source + 4 * first, 4 * (size - first))
     store_release(ring + 8 * WRITE, write + size)
     return 1
 
 
-@numba.njit("int64(int64, int64, int64)", **JIT)
+@numba.njit("int64(int64, int64, int64)", **JIT, forceinline=True)
 def ring_pull(ring: int, target: int, size: int) -> int:
     """Consumer: read `size` float32 into `target`; returns 1, or 0 and nothing read if too few."""
     words = i64(ring, HEADER)
@@ -77,8 +71,9 @@ def ring_pull(ring: int, target: int, size: int) -> int:
     data = ring + 8 * HEADER
     start = read & (capacity - 1)
     first = min(size, capacity - start)
-    _copy(target, data + 4 * start, first)
-    _copy(target + 4 * first, data, size - first)
+    copy_bytes(target, data + 4 * start, 4 * first)
+    if first < size:
+        copy_bytes(target + 4 * first, data, 4 * (size - first))
     store_release(ring + 8 * READ, read + size)
     return 1
 
@@ -102,9 +97,10 @@ class Ring:
     def __init__(self, capacity: int) -> None:
         if capacity < 1 or capacity & (capacity - 1):
             raise ValueError(f"capacity={capacity} must be a power of two")
-        self._memory = np.zeros(ring_bytes(capacity) // 8 + 16, np.int64)
-        skip = -self._memory.ctypes.data % 128 // 8
-        self.words = self._memory[skip : skip + HEADER]
+        raw = np.zeros(ring_bytes(capacity) // 8 + 16, np.int64)
+        skip = -raw.ctypes.data % 128 // 8
+        self._memory = raw[skip : skip + ring_bytes(capacity) // 8]
+        self.words = self._memory[:HEADER]
         self.words[CAPACITY] = capacity
         self.capacity = capacity
         self.address = int(self.words.ctypes.data)
@@ -112,6 +108,10 @@ class Ring:
     @property
     def fill(self) -> int:
         return int(ring_fill(self.address))
+
+    def copy_from(self, other: Ring) -> None:
+        """Take over the content of another ring of the same capacity that nobody uses now."""
+        self._memory[:] = other._memory
 
     def push(self, x: np.ndarray) -> bool:
         """Write contiguous float32 samples; False, and nothing written, where they don't fit."""

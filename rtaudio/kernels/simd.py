@@ -1,4 +1,4 @@
-"""Four or eight float32 at once, by address: `F32x4` and `F32x8` values in jitted code.
+"""Four, eight or sixteen float32 at once, by address: `F32x4`, `F32x8`, `F32x16` in jitted code.
 
 LLVM vectorises plain loops over addresses only behind run-time overlap checks, which cost more
 than the work where rows are short, as in an FFT pass. Here the vectors are written down: `+`,
@@ -28,7 +28,7 @@ class VectorType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"F32x{lanes}")
 
 
-F32x4, F32x8 = VectorType(4), VectorType(8)
+F32x4, F32x8, F32x16 = VectorType(4), VectorType(8), VectorType(16)
 
 
 def _vector(lanes: int) -> Any:
@@ -86,7 +86,7 @@ def _load(builder: Any, address: Any, kind: Any) -> Any:
 
 @intrinsic
 def load(typingctx: Any, address: Any, like: Any) -> Any:
-    """What lies at `address`, as the type of `like`: float32, F32x4 or F32x8. Any alignment."""
+    """What lies at `address`, as the type of `like`: float32 or a vector. Any alignment."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _load(builder, args[0], args[1].type)
@@ -96,7 +96,7 @@ def load(typingctx: Any, address: Any, like: Any) -> Any:
 
 @intrinsic
 def store(typingctx: Any, address: Any, value: Any) -> Any:
-    """Write a float32, F32x4 or F32x8 to `address`. Any alignment."""
+    """Write a float32 or a vector to `address`. Any alignment."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         builder.store(args[1], builder.inttoptr(args[0], args[1].type.as_pointer()), align=4)
@@ -117,6 +117,7 @@ def _splat(lanes: VectorType) -> Any:
 
 splat4 = intrinsic(_splat(F32x4))
 splat8 = intrinsic(_splat(F32x8))
+splat16 = intrinsic(_splat(F32x16))
 
 
 @intrinsic

@@ -80,14 +80,19 @@ class NativeStage:
             )
 
     def reset(self) -> None:
-        for arena in self.arenas():
-            arena.reset()
+        self.arena.reset()
+        for child in self.children:
+            child.reset()
+
+    def walk(self) -> Iterator[NativeStage]:
+        """This stage, then its children and theirs, always in the same order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
 
     def arenas(self) -> Iterator[Arena]:
-        """This stage's arena and those of its children, always in the same order."""
-        yield self.arena
-        for child in self.children:
-            yield from child.arenas()
+        """The arenas of `walk`."""
+        return (stage.arena for stage in self.walk())
 
     def save_state(self) -> bytes:
         """Everything the stage remembers; `load_state` goes on from there bit-exactly."""

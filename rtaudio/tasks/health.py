@@ -68,7 +68,7 @@ def _devices(name: str) -> Check:
     from rtaudio.devices.portaudio import list_devices
 
     devices = list_devices()
-    inputs, outputs = (sum(device.channels(kind) > 0 for device in devices) for kind in ("input", "output"))  # type: ignore[arg-type]
+    inputs, outputs = sum(d.in_channels > 0 for d in devices), sum(d.out_channels > 0 for d in devices)
     text = f"{inputs} to record from, {outputs} to play to"
     if inputs and outputs:
         return Check(name, "ok", text)
@@ -91,7 +91,7 @@ def _servers(name: str) -> Check:
         pass
     if found or sys.platform != "linux":
         return Check(name, "ok", ", ".join(found) or "the system's own")
-    mend = "start one (`systemctl --user start pipewire-pulse` or `pulseaudio --start`); the virtual microphone needs it"
+    mend = "systemctl --user start pipewire-pulse, or pulseaudio --start (the virtual microphone needs one)"
     return Check(name, "warn", "no PulseAudio, PipeWire or JACK answers", mend)
 
 

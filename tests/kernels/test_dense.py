@@ -1,3 +1,5 @@
+import platform
+
 import numba
 import numpy as np
 import pytest
@@ -23,8 +25,9 @@ def test_padding_is_whole_tiles():
     assert pack_weight(np.ones((TILE + 1, 3), np.float32)).shape == (2, 3, TILE)
 
 
-def test_a_tile_is_wide_fused_and_prefetched():
-    assembly = numba.njit(matvec.signatures, **{**JIT, "cache": False})(matvec.py_func)
-    assembly = next(iter(assembly.inspect_asm().values()))
-    assert "prefetch" in assembly or "prfm" in assembly
+def test_a_tile_is_wide_and_fused():
+    fresh = numba.njit(matvec.signatures, **{**JIT, "cache": False})(matvec.py_func)
+    assembly = next(iter(fresh.inspect_asm().values()))
     assert "fmadd" in assembly or "fmla" in assembly
+    if platform.machine() == "x86_64":
+        assert "ymm" in assembly or "zmm" in assembly

@@ -1,0 +1,109 @@
+"""Stages that need Python, behind a deadline: late ones cost a hop of dry sound, never a stall."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Self
+
+import numpy as np
+
+from rtaudio.errors import ConfigError
+from rtaudio.kernels import worker as k
+from rtaudio.kernels.ring import Ring
+from rtaudio.stream.arena import Arena
+from rtaudio.stream.stage import NativeStage, Samples, Stage
+
+QUEUE_HOPS = 8  # handed over and not yet taken; more would only be processed to be dropped
+IDLE_S = 5e-4  # how long the worker sleeps when there is no hop: 1/20 of one of 10 ms
+
+
+class WorkerStage(NativeStage):
+    """Runs any Python stage (torch, ONNX Runtime, plain numpy) beside the live path. Not GIL-free.
+
+    The hop goes to a worker thread through one ring and comes back through another,
+    `delay_hops` later; that is the time the stage has. The native step that stands in the
+    pipeline for it never waits. Offline, `process` does the work at once, so the result is the
+    same as live whenever the worker is in time.
+
+    Raises ConfigError where the stage does not take and give hops of the same length, or
+    `delay_hops` is below 1.
+    """
+
+    def __init__(self, stage: Stage, delay_hops: int = 1) -> None:
+        if stage.in_spec != stage.out_spec or len(stage.in_spec.shape) != 1:
+            raise ConfigError(
+                f"a worker's stage takes and gives hops of samples, "
+                f"not {stage.in_spec.shape} -> {stage.out_spec.shape}"
+            )
+        if delay_hops < 1:
+            raise ConfigError(f"delay_hops={delay_hops} must be at least 1")
+        self.inner, self.delay_hops = stage, delay_hops
+        (hop,) = stage.in_spec.shape
+        latency = stage.latency + delay_hops * hop
+        self._in, self._out = (Ring(_room(hop)) for _ in range(2))
+        history = 1 << (latency + 2 * hop).bit_length()
+        words = (hop, delay_hops, latency, history, self._in.address, self._out.address)
+        zeros = {"history": history, "frame": hop + 1, "pending": hop + 1}
+        state = {name: np.zeros(size, np.float32) for name, size in zeros.items()}
+        state |= {"counts": np.zeros(5, np.int64), "edge": np.zeros(1, np.float32)}
+        arena = Arena(words, state=state)
+        super().__init__(k.worker_step.address, arena, stage.in_spec, stage.out_spec, latency)
+        self._frames = np.zeros((2, hop + 1), np.float32)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def process(self, x: Samples, out: Samples) -> None:
+        super().process(x, out)
+        self._work_off()
+
+    def reset(self) -> None:
+        super().reset()
+        self.inner.reset()
+        for ring in (self._in, self._out):
+            ring.words[1:] = 0
+
+    def clone(self) -> Self:
+        """An independent stage that goes on from this one's state; the inner stage is deep-copied."""
+        other = type(self)(copy.deepcopy(self.inner), self.delay_hops)
+        other.arena.state_bytes[:] = self.arena.state_bytes
+        for mine, its in ((self._in, other._in), (self._out, other._out)):
+            its.copy_from(mine)
+        return other
+
+    @property
+    def late_hops(self) -> int:
+        """Hops whose result was not there in time."""
+        return int(self.arena["counts"][k.N_LATE])
+
+    def start(self) -> None:
+        """Begin to work in a thread; the engine calls this."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="rtaudio-worker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            if not self._work_off():
+                self._stop.wait(IDLE_S)
+
+    def _work_off(self) -> bool:
+        """Process what has been handed over; False where there was nothing."""
+        frame, result = self._frames
+        worked = False
+        while self._in.pull(frame):
+            result[0] = frame[0]
+            self.inner.process(frame[1:], result[1:])
+            self._out.push(result)
+            worked = True
+        return worked
+
+
+def _room(hop_length: int) -> int:
+    return int(1 << (QUEUE_HOPS * (hop_length + 1)).bit_length())

@@ -1,0 +1,101 @@
+"""The program as a process of its own: imports, pipes, signals."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+from conftest import ENVIRONMENT, start
+
+HEAVY = ("torch", "numba", "scipy", "matplotlib", "soundfile", "sounddevice", "rich", "numpy")
+
+
+def imported_by(*arguments):
+    """Which of HEAVY a run of the program has imported when it ends."""
+    code = (
+        "import sys, contextlib, io\n"
+        "from rtaudio.cli.main import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    main({list(arguments)!r})\n"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_help_imports_nothing_heavy():
+    assert imported_by("--help") == []
+    assert imported_by("denoise", "--help") == []
+
+
+def test_devices_imports_neither_torch_nor_numba():
+    assert not {"torch", "numba"} & set(imported_by("devices"))
+
+
+def test_the_package_imports_nothing_until_asked():
+    code = "import sys, rtaudio; assert 'numpy' not in sys.modules; rtaudio.native_stage; print(dir(rtaudio))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert "run_offline" in done.stdout
+
+
+def until(stream, word):
+    """Read lines until one has `word` in it."""
+    for line in stream:
+        if word in line:
+            return
+    pytest.fail(f"ended before it said {word!r}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_stream_and_prints_the_summary(model, tmp_path, number):
+    with start("demo", "--json", "--model", model, "--out-dir", tmp_path) as process:
+        until(process.stderr, "playing")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert json.loads(out)["ended"] == "interrupted"
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_interrupt_leaves_no_half_file(model, tmp_path):
+    source = tmp_path / "long.wav"
+    sf.write(source, np.zeros(48000 * 600, np.int16), 48000)
+    with start("denoise", source, "-O", tmp_path / "out.wav", "--model", model) as process:
+        while not any(name.endswith(".part") for name in os.listdir(tmp_path)) and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert os.listdir(tmp_path) == ["long.wav"]
+
+
+def test_pipes(model):
+    x = 0.1 * np.random.default_rng(0).standard_normal(12000)
+    before = io.BytesIO()
+    sf.write(before, x, 48000, format="WAV")
+    done = subprocess.run(
+        [sys.executable, "-m", "rtaudio", "denoise", "-", "-O", "-", "--model", model, "--json"],
+        input=before.getvalue(),
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=True,
+    )
+    y, rate = sf.read(io.BytesIO(done.stdout))
+    assert (y.shape, rate) == (x.shape, 48000)
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    with start("--help") as process:
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
