@@ -7,6 +7,7 @@ is ended with it; those left behind by a killed process are ended when the next 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -235,15 +236,13 @@ class PulseServer(_Server):
         """Play silence in small pieces: a null sink with no such client works in pieces of 2 s."""
         form = ("--raw", "--format=float32le", f"--rate={self.sample_rate}", "--channels=1")
         self.run("pacat", "-d", sink, "--latency-msec=10", *form, "/dev/zero")
-        eventually(lambda: self._is_awake(sink), f"silence on sink {sink}")
+        eventually(lambda: self._is_awake(sink), f"low latency of sink {sink}")
 
     def _is_awake(self, sink: str) -> bool:
-        inputs = [line.split()[1] for line in self.ask("pactl", "list", "short", "sink-inputs").splitlines()]
-        return self._index(sink) in inputs
-
-    def _index(self, sink: str) -> str:
-        lines = (line.split() for line in self.ask("pactl", "list", "short", "sinks").splitlines())
-        return next((index for index, name, *_ in lines if name == sink), "")
+        nodes = json.loads(self.ask("pactl", "-f", "json", "list", "sinks") or "[]")
+        delays_us = [node["latency"]["actual"] for node in nodes if node["name"] == sink]
+        # A sink that slept first plays out its piece of 2 s; streams opened meanwhile stumble.
+        return bool(delays_us) and delays_us[0] < 100_000
 
 
 def _may_be_realtime() -> bool:

@@ -117,10 +117,15 @@ def _listed(manifest: Path) -> list[Clip]:
 
 
 def build_store(
-    data: Path, folder: Path, *, workers: int = 2, on_progress: Callable[[int, int], None] | None = None
+    data: Path,
+    folder: Path,
+    *,
+    splits: tuple[str, ...] = ("train", "valid"),
+    workers: int = 2,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> ClipStore:
     """Decode every recording of `data` into `folder`, going on where an earlier build stopped."""
-    rows = read_index(data)
+    rows = [row for row in read_index(data) if row["split"] in splits]
     folder.mkdir(parents=True, exist_ok=True)
     done = _listed(folder / "clips.jsonl")
     _truncate(folder, done)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.training.curves import save_curves, save_spectrograms
 from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store
 from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
+from rtaudio.training.export import export_weights
 from rtaudio.training.loop import RunConfig, Trainer
 from rtaudio.training.mixing import MixConfig, Mixer
 
@@ -37,6 +39,14 @@ class TrainPaths:
     @property
     def checkpoint(self) -> Path:
         return self.out / "checkpoint.pt"
+
+    @property
+    def best(self) -> Path:
+        return self.out / "best.pt"
+
+    @property
+    def weights(self) -> Path:
+        return self.out / "denoise.npz"
 
 
 def train_denoise(
@@ -59,11 +69,13 @@ def train_denoise(
     if resume:
         trainer.resume(paths.checkpoint)
     pairs = validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S)
-    with _bar(console) as bar:
-        task = bar.add_task("training", total=1.0)
-        follow(
-            trainer, pairs, paths, lambda text: bar.update(task, completed=share(trainer), description=text)
-        )
+    try:
+        _show(trainer, pairs, paths, console)
+    except KeyboardInterrupt:
+        trainer.save(paths.checkpoint)
+        raise
+    export_weights(paths.best, store, paths.weights, command=" ".join(["rtaudio", *sys.argv[1:]]))
+    console.print(f"weights: {paths.weights}")
     return trainer
 
 
@@ -91,19 +103,40 @@ def decoded(paths: TrainPaths, run: RunConfig, console: Console) -> ClipStore:
         )
 
 
-def follow(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, report: Callable[[str], None]) -> None:
-    """Run the steps, with a validation early, then at intervals, then at the end."""
+def _show(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, console: Console) -> None:
+    """Run to the end under a progress bar, with a line that stays for each validation."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:5.1f} %"))
+    history = trainer.progress.history
+    with Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2) as bar:
+        task, told = bar.add_task("training", total=1.0), len(history)
+        for text in follow(trainer, pairs, paths):
+            bar.update(task, completed=trainer.progress.share(trainer.run), description=text)
+            for point in history[told:]:
+                console.print(describe(point))
+            told = len(history)
+
+
+def follow(trainer: Trainer, pairs: list[Pair], paths: TrainPaths) -> Iterator[str]:
+    """Run the steps, with a validation early, then at intervals, then at the end; says where it stands."""
     losses: deque[float] = deque(maxlen=200)
     next_validation = time.monotonic() + trainer.run.validate_every_s / 3
     for loss in trainer.steps():
         losses.append(loss)
-        report(
-            f"step {trainer.progress.step}  loss {np.mean(losses):.4f}  {audio_hours(trainer):.1f} h heard"
-        )
+        yield f"step {trainer.progress.step}  loss {np.mean(losses):.4f}  {audio_hours(trainer):.1f} h heard"
         if time.monotonic() > next_validation:
             validate(trainer, pairs, paths, float(np.mean(losses)))
             next_validation = time.monotonic() + trainer.run.validate_every_s
-    validate(trainer, pairs, paths, float(np.mean(losses)))
+    if losses:
+        validate(trainer, pairs, paths, float(np.mean(losses)))
+    yield f"step {trainer.progress.step}  done"
+
+
+def describe(point: dict[str, float]) -> str:
+    """One line on a validation."""
+    return (
+        f"{point['elapsed_s'] / 60:6.1f} min  {point['audio_hours']:6.1f} h heard  loss {point['loss']:.4f}"
+        f"  SI-SDR {point['si_sdr_gain_db']:+.2f} dB (worst {point['si_sdr_worst_gain_db']:+.1f})"
+    )
 
 
 def validate(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, loss: float) -> None:
@@ -125,7 +158,7 @@ def validate(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, loss: float
     )
     if gain_db >= progress.best_db:
         progress.best_db = gain_db
-        trainer.save(paths.out / "best.pt")
+        trainer.save(paths.best)
     trainer.save(paths.checkpoint)
     (paths.out / "history.json").write_text(
         json.dumps({"run": asdict(trainer.run), "history": progress.history})
@@ -141,13 +174,3 @@ def audio_hours(trainer: Trainer) -> float:
     mix = trainer.mixer.config
     item_s = mix.n_frames * mix.hop_length / SAMPLE_RATE
     return trainer.progress.step * trainer.run.batch * item_s / 3600
-
-
-def share(trainer: Trainer) -> float:
-    """How much of the run is done, 0..1."""
-    return min(1.0, trainer.progress.share(trainer.run))
-
-
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:5.1f} %"))
-    return Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2)

@@ -29,12 +29,13 @@ MIX_RMS = 0.05  # -26 dBFS, the level ITU-T P.56 speech is normalised to
 
 @dataclass(frozen=True)
 class Pair:
-    """A clean recording and the same with noise, `(n,)` float32 at 48 kHz."""
+    """A clean recording and the same with noise, `(n,)` float32 at 48 kHz, and where they came from."""
 
     clean: Samples
     noisy: Samples
     snr_db: float
-    noise: str
+    speaker: str = ""
+    noise: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,20 @@ def validation_pairs(store: ClipStore, n_pairs: int, seconds: float = 4.0, seed:
 
 def _pair(store: ClipStore, speech: Picker, noise: Picker, length: int, seed: tuple[int, int]) -> Pair:
     rng = np.random.default_rng(seed)
-    clean = _filled(store, speech, length, rng, loop=False)
-    hiss, at = np.zeros(1, np.float32), 0
-    while power(hiss) < 1e-8 and at < 8:
-        hiss, at = _filled(store, noise, length, rng, loop=True), at + 1
+    clean, speaker = _filled(store, speech, length, rng, loop=False)
+    for _ in range(8):  # a stretch of digital silence is no noise: draw again
+        hiss, name = _filled(store, noise, length, rng, loop=True)
+        if power(hiss) >= 1e-8:
+            break
     snr_db = float(rng.uniform(*SNR_RANGE_DB))
     hiss = at_snr(clean, hiss, snr_db)
     scale = np.float32(MIX_RMS / np.sqrt(power(clean + hiss)))
-    return Pair(clean * scale, (clean + hiss) * scale, snr_db, "")
+    return Pair(clean * scale, (clean + hiss) * scale, snr_db, speaker, name)
 
 
-def _filled(store: ClipStore, picker: Picker, length: int, rng: np.random.Generator, loop: bool) -> Samples:
+def _filled(
+    store: ClipStore, picker: Picker, length: int, rng: np.random.Generator, loop: bool
+) -> tuple[Samples, str]:
     """`length` samples of one speaker's clips in a row, or of one noise, repeated where it is short."""
     clips = picker.group(rng)
     parts: list[Samples] = []
@@ -76,7 +80,7 @@ def _filled(store: ClipStore, picker: Picker, length: int, rng: np.random.Genera
     while sum(part.size for part in parts) < length:
         parts.append(store.read(clip, start, length))
         clip, start = clip if loop else clips[rng.integers(len(clips))], 0
-    return np.concatenate(parts)[:length]
+    return np.concatenate(parts)[:length], clip.group
 
 
 @torch.no_grad()

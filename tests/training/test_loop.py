@@ -3,10 +3,11 @@ import json
 
 import pytest
 import torch
-from conftest import SMALL_MIX, SMALL_NET
 from rich.console import Console
+from toy_recordings import SMALL_MIX, SMALL_NET
 
 from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.nn.weights import load_weights
 from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from rtaudio.training.denoise import TrainPaths, train_denoise
 from rtaudio.training.loop import Progress, RunConfig, Trainer
@@ -102,3 +103,4 @@ def test_training_end_to_end_leaves_checkpoint_history_and_pictures(recordings, 
         train_denoise(paths, run, net=SMALL_NET, mix=SMALL_MIX, console=quiet)
     with pytest.raises(ConfigError, match="nothing to resume"):
         train_denoise(TrainPaths(recordings, tmp_path / "no", paths.cache), run, resume=True, console=quiet)
+    assert load_weights(paths.weights).tensors["out.bias"].shape == (481,)

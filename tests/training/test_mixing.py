@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL_MIX
+from toy_recordings import SMALL_MIX
 
 from rtaudio.training.measure import active_power, bandwidth_hz, dynamic_db, power
 from rtaudio.training.mixing import Mixer, at_snr

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL_NET
+from toy_recordings import SMALL_NET
 
 from rtaudio.nn.denoise_torch import DenoiseNet
 from rtaudio.training.optim import Muon, make_optimisers, orthogonalised, rate_share, set_rate
