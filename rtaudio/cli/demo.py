@@ -50,10 +50,9 @@ def run(args: argparse.Namespace) -> int:
     stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
     plan = plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)
     engine = demo_engine(stage, sound.noisy, plan)
-    note(f"playing {sound.noisy.size / SAMPLE_RATE:.1f} s of noisy speech into the live engine")
-    ended = "interrupted"
     try:
         with engine:
+            note(f"playing {sound.noisy.size / SAMPLE_RATE:.1f} s of noisy speech into the live engine")
             ended = watch(engine, meters=not args.no_meters)
     except KeyboardInterrupt:
         ended = "interrupted"
