@@ -8,6 +8,7 @@ its memory; `ProbeProcess` runs one in a program of its own, as a stranger to th
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ N_WORDS = 7
 
 
 @numba.njit("void(int64, int64, int64)", **JIT)
-def _play(out: int, memory: int, frames: int) -> None:
+def _give(out: int, memory: int, frames: int) -> None:
     words = i64(memory, N_WORDS)
     into, source = f32(out, frames), f32(words[PLAY], words[SIZE])
     for i in range(frames):
@@ -50,7 +51,7 @@ def _record(x: int, memory: int, frames: int) -> None:
 def _callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
     words, size = i64(memory, N_WORDS), numba.types.int64(frames)
     if out:
-        _play(out, memory, size)
+        _give(out, memory, size)
     if words[HOLD] == 0:
         if x:
             _record(x, memory, size)
@@ -157,18 +158,39 @@ def chirp(sample_rate: int, seconds: float, low_hz: float = 100.0, high_hz: floa
     return np.asarray(x * fade, np.float32)
 
 
-def main(folder: str, block: str, source: str, sink: str) -> None:
-    probe = Probe(np.load(Path(folder) / "signal.npy"), hold=True)
-    device = PortAudioDevice(source or None, sink or None, block=int(block))
-    before = thread_ids()
+def _open(device: PortAudioDevice, probe: Probe) -> None:
+    before, blocks = thread_ids(), probe.blocks
     device.open(probe.callbacks)
     device.start()
     raise_priority(audio_threads(before))
-    eventually(lambda: probe.blocks > 0, "the first block")
+    eventually(lambda: probe.blocks > blocks, "the first block")
+
+
+def _play(device: PortAudioDevice, probe: Probe) -> None:
+    """Play to the end; again where the stream dies on the way.
+
+    PortAudio's duplex streams on ALSA's Pulse plug-in do that on a busy machine (pa_linux_alsa.c,
+    `ContinuePoll`).
+    """
+    for _attempt in range(5):
+        probe.go()
+        # A signal lasts a few seconds at most; the margin is for blocks of a machine under load.
+        with contextlib.suppress(TimeoutError):
+            eventually(lambda: probe.done or not device.active, "the end of the signal", timeout_s=10)
+        if probe.done:
+            return
+        device.close()
+        _open(device, probe)
+    raise TimeoutError("the signal never came through")
+
+
+def main(folder: str, block: str, source: str, sink: str) -> None:
+    probe = Probe(np.load(Path(folder) / "signal.npy"), hold=True)
+    device = PortAudioDevice(source or None, sink or None, block=int(block))
+    _open(device, probe)
     print("ready", flush=True)
     for _ in sys.stdin:
-        probe.go()
-        eventually(lambda: probe.done, "the end of the signal")
+        _play(device, probe)
         np.save(Path(folder) / "heard.npy", probe.heard)
         print("done", probe.xruns, flush=True)
     device.close()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
-from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
+from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_devices, native_block
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
@@ -47,7 +47,8 @@ def open_engine(
     Of the block sizes that fit, the largest is taken: whatever the budget leaves goes into safety.
     Raises BudgetError where none fits, DeviceError where a device can't be opened.
     """
-    period = native_block(find_device(source, "input"))
+    microphone = find_device(source, "input")
+    period = native_block(microphone)
     (hop_length,) = stage.in_spec.shape
     sizes = [size for size in sorted(BLOCKS, reverse=True) if size <= hop_length]
     blocks = [period] if period else sizes if budget_ms is not None else [hop_length]
@@ -56,7 +57,12 @@ def open_engine(
     for block in blocks:
         try:
             plan = plan_budget(
-                stage, SAMPLE_RATE, budget_ms=budget_ms, block=block, device_blocks=device_blocks
+                stage,
+                SAMPLE_RATE,
+                budget_ms=budget_ms,
+                block=block,
+                device_blocks=device_blocks,
+                burst=burst(microphone),
             )
         except BudgetError as error:
             refusal = error
@@ -104,6 +110,8 @@ def _announce(engine: LiveEngine) -> None:
     parts = engine.latency_parts()
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     note(f"{names['input']} -> {names['output']}, {sum(parts.values()):.1f} ms = {told}")
+    if not engine.priority.granted:
+        note(engine.priority.reason)
     if not sys.stderr.isatty():
         note("running; Ctrl-C stops")
 
