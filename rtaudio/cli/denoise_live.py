@@ -7,16 +7,21 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
+from rtaudio.engine.priority import audio_threads, raise_priority, thread_ids
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import BudgetError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
+
+if TYPE_CHECKING:
+    from rtaudio.devices.recorder import Recorder
 
 SAMPLE_RATE = 48000
 
@@ -28,15 +33,19 @@ def run(args: argparse.Namespace) -> int:
         output = args.output
         if args.virtual_mic is not None:
             output = stack.enter_context(_virtual_mic(args.virtual_mic))
-        tap = stack.enter_context(_recorder(*args.record)) if args.record else None
-        engine = open_engine(stage, args.input, output, args.budget, tap)
+        recorder = stack.enter_context(_recorder(args.record)) if args.record else None
+        engine = open_engine(stage, args.input, output, args.budget, recorder)
         ended = _run_until_done(engine, args)
         told = summary(engine, ended, model=str(args.model), devices=_names(engine))
     if args.json:
         print_json(told)
     else:
         print_summary(told)
-    return 130 if ended == "interrupted" else 0
+    if ended == "interrupted":
+        return 130
+    if recorder is not None and recorder.error is not None:
+        raise recorder.error
+    return 0
 
 
 def open_engine(
@@ -63,7 +72,7 @@ def open_engine(
             continue
         device = PortAudioDevice(source, sink, sample_rate=SAMPLE_RATE, block=block)
         engine = LiveEngine(stage, device, plan, tap=tap)
-        engine.start()
+        _start_in_real_time(engine)
         parts = engine.latency_parts()
         if budget_ms is None or sum(parts.values()) <= budget_ms:
             return engine
@@ -74,6 +83,18 @@ def open_engine(
         device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
     assert refusal is not None
     raise refusal
+
+
+def _start_in_real_time(engine: LiveEngine) -> None:
+    before = thread_ids()
+    engine.start()
+    _raise_new_threads(before)
+
+
+def _raise_new_threads(before: frozenset[int]) -> None:
+    result = raise_priority(audio_threads(before))
+    if not result.granted and sys.platform == "linux":
+        note(result.reason)
 
 
 def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
@@ -89,9 +110,18 @@ def _run_until_done(engine: LiveEngine, args: argparse.Namespace) -> str:
     """Show and obey until the end, whatever it is; the device is closed on return."""
     _announce(engine)
     watchdog = Watchdog(engine, note)
+    before, restarts = thread_ids(), 0
+
+    def follow_restarts() -> None:
+        """A device that came back has threads that are not in real time yet."""
+        nonlocal restarts
+        if engine.stats().restarts != restarts:
+            restarts = engine.stats().restarts
+            _raise_new_threads(before)
+
     try:
         watchdog.start()
-        return watch(engine, meters=not args.no_meters, duration_s=args.duration)
+        return watch(engine, meters=not args.no_meters, duration_s=args.duration, tick=follow_restarts)
     except KeyboardInterrupt:
         return "interrupted"
     finally:
@@ -131,9 +161,8 @@ def _virtual_mic(name: str) -> Iterator[str]:
         yield microphone.sink
 
 
-@contextlib.contextmanager
-def _recorder(in_path: str, out_path: str) -> Iterator[Tap]:
+def _recorder(paths: list[str]) -> Recorder:
     from rtaudio.devices.recorder import Recorder
 
-    with Recorder(in_path, out_path, SAMPLE_RATE) as recorder:
-        yield recorder
+    before, after = paths
+    return Recorder(before, after, SAMPLE_RATE)

@@ -89,7 +89,11 @@ def print_summary(told: dict[str, Any]) -> None:
         shown.add_row(f"compute a hop, {name}", f"{value:.0f} µs", share)
     for name, n in told["counters"].items():
         shown.add_row(name, str(n), "")
-    for name, label in (("nan_hops", "hops muted (NaN)"), ("restarts", "device restarts")):
+    for name, label in (
+        ("nan_hops", "hops muted (NaN)"),
+        ("restarts", "device restarts"),
+        ("late_worker_hops", "late worker hops"),
+    ):
         if stats[name]:
             shown.add_row(label, str(stats[name]), "")
     for name, value in told.get("quality", {}).items():
