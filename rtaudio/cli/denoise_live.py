@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
@@ -30,12 +31,13 @@ def run(args: argparse.Namespace) -> int:
     stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
         output = args.output
         if args.virtual_mic is not None:
             output = stack.enter_context(_virtual_mic(args.virtual_mic))
         recorder = stack.enter_context(_recorder(args.record)) if args.record else None
         engine = open_engine(stage, args.input, output, args.budget, recorder)
-        ended = _run_until_done(engine, args)
+        ended = _run_until_done(engine, interrupts, args)
         told = summary(engine, ended, model=str(args.model), devices=_names(engine))
     if args.json:
         print_json(told)
@@ -106,7 +108,7 @@ def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
     )
 
 
-def _run_until_done(engine: LiveEngine, args: argparse.Namespace) -> str:
+def _run_until_done(engine: LiveEngine, interrupts: Interrupts, args: argparse.Namespace) -> str:
     """Show and obey until the end, whatever it is; the device is closed on return."""
     _announce(engine)
     watchdog = Watchdog(engine, note)
@@ -119,11 +121,10 @@ def _run_until_done(engine: LiveEngine, args: argparse.Namespace) -> str:
             restarts = engine.stats().restarts
             _raise_new_threads(before)
 
+    watchdog.start()
     try:
-        watchdog.start()
-        return watch(engine, meters=not args.no_meters, duration_s=args.duration, tick=follow_restarts)
-    except KeyboardInterrupt:
-        return "interrupted"
+        shown = not args.no_meters
+        return watch(engine, interrupts, meters=shown, duration_s=args.duration, tick=follow_restarts)
     finally:
         watchdog.stop()
         engine.stop()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.keys import Keys
 from rtaudio.cli.meters import Meters, trouble
 from rtaudio.cli.terminal import console, table
@@ -19,6 +20,7 @@ REFRESH_S = 0.125
 
 def watch(
     engine: LiveEngine,
+    interrupts: Interrupts,
     *,
     meters: bool = True,
     duration_s: float | None = None,
@@ -26,7 +28,7 @@ def watch(
 ) -> str:
     """Show meters and obey keys until something ends the stream; says what did.
 
-    That is "finished" (the device came to its end), "duration" or "quit". `tick` is called at
+    That is "finished" (the device came to its end), "duration", "quit" or "interrupted". `tick` is called at
     each refresh. Meters are shown only where stderr is a terminal.
     """
     ends = time.monotonic() + duration_s if duration_s is not None else None
@@ -38,6 +40,8 @@ def watch(
             if left_s <= 0:
                 return "duration"
             key = keys.wait(left_s)
+            if interrupts.wanted:
+                return "interrupted"
             if key == "q":
                 return "quit"
             if key == "b":

@@ -107,7 +107,7 @@ def test_an_interrupt_leaves_playable_recordings(jack, model, tmp_path, number):
         until_running(process)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Traceback" not in err
     assert json.loads(out)["ended"] == "interrupted"
     assert all(sf.info(path).samplerate == 48000 for path in files)
