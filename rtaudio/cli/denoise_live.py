@@ -15,7 +15,6 @@ from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
-from rtaudio.engine.priority import audio_threads, raise_priority, thread_ids
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import BudgetError
 from rtaudio.stream.stage import NativeStage
@@ -74,7 +73,7 @@ def open_engine(
             continue
         device = PortAudioDevice(source, sink, sample_rate=SAMPLE_RATE, block=block)
         engine = LiveEngine(stage, device, plan, tap=tap)
-        _start_in_real_time(engine)
+        engine.start()
         parts = engine.latency_parts()
         if budget_ms is None or sum(parts.values()) <= budget_ms:
             return engine
@@ -85,18 +84,6 @@ def open_engine(
         device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
     assert refusal is not None
     raise refusal
-
-
-def _start_in_real_time(engine: LiveEngine) -> None:
-    before = thread_ids()
-    engine.start()
-    _raise_new_threads(before)
-
-
-def _raise_new_threads(before: frozenset[int]) -> None:
-    result = raise_priority(audio_threads(before))
-    if not result.granted and sys.platform == "linux":
-        note(result.reason)
 
 
 def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
@@ -112,19 +99,9 @@ def _run_until_done(engine: LiveEngine, interrupts: Interrupts, args: argparse.N
     """Show and obey until the end, whatever it is; the device is closed on return."""
     _announce(engine)
     watchdog = Watchdog(engine, note)
-    before, restarts = thread_ids(), 0
-
-    def follow_restarts() -> None:
-        """A device that came back has threads that are not in real time yet."""
-        nonlocal restarts
-        if engine.stats().restarts != restarts:
-            restarts = engine.stats().restarts
-            _raise_new_threads(before)
-
     watchdog.start()
     try:
-        shown = not args.no_meters
-        return watch(engine, interrupts, meters=shown, duration_s=args.duration, tick=follow_restarts)
+        return watch(engine, interrupts, meters=not args.no_meters, duration_s=args.duration)
     finally:
         watchdog.stop()
         engine.stop()
@@ -135,6 +112,8 @@ def _announce(engine: LiveEngine) -> None:
     parts = engine.latency_parts()
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     note(f"{names['input']} -> {names['output']}, {sum(parts.values()):.1f} ms = {told}")
+    if not engine.priority.granted:
+        note(engine.priority.reason)
     if not sys.stderr.isatty():
         note("running; Ctrl-C stops")
 

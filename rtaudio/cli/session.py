@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 from rtaudio.cli.interrupts import Interrupts
@@ -24,12 +23,11 @@ def watch(
     *,
     meters: bool = True,
     duration_s: float | None = None,
-    tick: Callable[[], None] | None = None,
 ) -> str:
     """Show meters and obey keys until something ends the stream; says what did.
 
-    That is "finished" (the device came to its end), "duration", "quit" or "interrupted". `tick` is called at
-    each refresh. Meters are shown only where stderr is a terminal.
+    That is "finished" (the device came to its end), "duration", "quit" or "interrupted". Meters are
+    shown only where stderr is a terminal.
     """
     ends = time.monotonic() + duration_s if duration_s is not None else None
     with contextlib.ExitStack() as stack:
@@ -46,8 +44,6 @@ def watch(
                 return "quit"
             if key == "b":
                 engine.bypass = not engine.bypass
-            if tick is not None:
-                tick()
             if shown is not None:
                 shown.show(engine.stats())
             if engine.wait(0):
