@@ -89,7 +89,13 @@ def _rescan(sd: Any) -> None:
         with _quiet():
             if not _terminate(sd):
                 _replace(sd)
-            sd._initialize()
+            try:
+                sd._initialize()
+            except sd.PortAudioError as error:
+                reason = " ".join(str(error.args[0]).split())
+                raise DeviceError(
+                    f"PortAudio can't start, is a sound server just going? ({reason})"
+                ) from None
 
 
 def _terminate(sd: Any) -> bool:
