@@ -1,37 +1,47 @@
-"""A compiled callback that plays one signal and records another, sample for sample.
+"""A probe: plays one signal through a device and records what comes back, sample for sample.
 
-Played through a device and back, the recording says how long the way was and what came of the
-sound on it. The same callback with nothing to play just records.
+Its callback is compiled, so what it hears is what the device did. `Probe` is that callback with
+its memory; `ProbeProcess` runs one in a program of its own, as a stranger to the program tried:
+
+    python -m benchmarks.probe FOLDER BLOCK INPUT OUTPUT     (names may be "", the default)
 """
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numba
 import numpy as np
-from numba import types
 
+from benchmarks.servers import eventually
 from rtaudio.devices.base import Callbacks
+from rtaudio.devices.portaudio import PortAudioDevice
+from rtaudio.engine.priority import audio_threads, raise_priority, thread_ids
 from rtaudio.kernels.callback import PORTAUDIO
 from rtaudio.kernels.memory import JIT, f32, i64
 from rtaudio.stream.stage import Samples
 
-PLAY, RECORD, SIZE, POSITION, BLOCKS, FLAGS = range(6)
+PLAY, RECORD, SIZE, POSITION, BLOCKS, FLAGS, HOLD = range(7)
+N_WORDS = 7
 
 
 @numba.njit("void(int64, int64, int64)", **JIT)
-def _play(out: int, memory: int, frames: int) -> None:
-    words = i64(memory, 6)
+def _give(out: int, memory: int, frames: int) -> None:
+    words = i64(memory, N_WORDS)
     into, source = f32(out, frames), f32(words[PLAY], words[SIZE])
     for i in range(frames):
         at = words[POSITION] + i
-        into[i] = source[at] if at < words[SIZE] else np.float32(0.0)
+        into[i] = source[at] if at < words[SIZE] and words[HOLD] == 0 else np.float32(0.0)
 
 
 @numba.njit("void(int64, int64, int64)", **JIT)
 def _record(x: int, memory: int, frames: int) -> None:
-    words = i64(memory, 6)
+    words = i64(memory, N_WORDS)
     heard, kept = f32(x, frames), f32(words[RECORD], words[SIZE])
     for i in range(min(frames, words[SIZE] - words[POSITION])):
         kept[words[POSITION] + i] = heard[i]
@@ -39,30 +49,41 @@ def _record(x: int, memory: int, frames: int) -> None:
 
 @numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
 def _callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
-    words, size = i64(memory, 6), types.int64(frames)
+    words, size = i64(memory, N_WORDS), numba.types.int64(frames)
     if out:
-        _play(out, memory, size)
-    if x:
-        _record(x, memory, size)
-    words[POSITION] += size
+        _give(out, memory, size)
+    if words[HOLD] == 0:
+        if x:
+            _record(x, memory, size)
+        words[POSITION] += size
+        words[FLAGS] |= numba.types.int64(flags)
     words[BLOCKS] += 1
-    words[FLAGS] |= types.int64(flags)
     return 0
 
 
 class Probe:
-    """Plays `signal` (float32, mono) once through a duplex device, and keeps what comes in meanwhile."""
+    """Plays `signal` (mono float32) once, and keeps in `heard` what comes in meanwhile.
 
-    def __init__(self, signal: Samples) -> None:
+    With `hold` it is silent until `go`.
+    """
+
+    def __init__(self, signal: Samples, hold: bool = False) -> None:
         self.signal = np.ascontiguousarray(signal, np.float32)
         self.heard = np.zeros_like(self.signal)
-        self._words = np.zeros(6, np.int64)
+        self._words = np.zeros(N_WORDS, np.int64)
         self._words[:3] = self.signal.ctypes.data, self.heard.ctypes.data, self.signal.size
+        self._words[HOLD] = hold
 
     @property
     def callbacks(self) -> Callbacks:
         address = int(_callback.address)
         return Callbacks(address, address, address, int(self._words.ctypes.data))
+
+    def go(self) -> None:
+        """Play from the beginning, now."""
+        self._words[HOLD] = 1
+        self._words[POSITION] = self._words[FLAGS] = 0
+        self._words[HOLD] = 0
 
     @property
     def done(self) -> bool:
@@ -74,8 +95,51 @@ class Probe:
 
     @property
     def xruns(self) -> int:
-        """PortAudio's flags of all blocks, ored together."""
+        """PortAudio's flags of all blocks played, ored together."""
         return int(self._words[FLAGS])
+
+
+class ProbeProcess:
+    """A probe in a program of its own, connected to `source` and `sink` (PortAudio's default: "")."""
+
+    def __init__(self, folder: Path, signal: Samples, block: int, source: str = "", sink: str = "") -> None:
+        self._folder, self._arguments = folder, (str(folder), str(block), source, sink)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "signal.npy", np.asarray(signal, np.float32))
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "benchmarks.probe", *self._arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            self._expect("ready")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()  # the end of its input ends it
+        self._process.wait(timeout=20)
+        self._process.stdout.close()
+
+    def play(self) -> tuple[Samples, int]:
+        """Play the signal once; returns what was heard meanwhile, and PortAudio's flags."""
+        assert self._process.stdin
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        flags = int(self._expect("done")[0])
+        return np.load(self._folder / "heard.npy"), flags
+
+    def _expect(self, word: str) -> list[str]:
+        assert self._process.stdout
+        first, *rest = self._process.stdout.readline().split() or [""]
+        if first != word:
+            raise RuntimeError(f"the probe said {first!r} in place of {word!r}")
+        return rest
 
 
 def delay_between(played: Samples, heard: Samples) -> int:
@@ -92,3 +156,45 @@ def chirp(sample_rate: int, seconds: float, low_hz: float = 100.0, high_hz: floa
     x = 0.5 * np.sin(2 * np.pi * low_hz * np.expm1(t * rate) / rate)
     fade = np.minimum(1.0, np.minimum(t, t[::-1]) / 0.01)
     return np.asarray(x * fade, np.float32)
+
+
+def _open(device: PortAudioDevice, probe: Probe) -> None:
+    before, blocks = thread_ids(), probe.blocks
+    device.open(probe.callbacks)
+    device.start()
+    raise_priority(audio_threads(before))
+    eventually(lambda: probe.blocks > blocks, "the first block")
+
+
+def _play(device: PortAudioDevice, probe: Probe) -> None:
+    """Play to the end; again where the stream dies on the way.
+
+    PortAudio's duplex streams on ALSA's Pulse plug-in do that on a busy machine (pa_linux_alsa.c,
+    `ContinuePoll`).
+    """
+    for _attempt in range(5):
+        probe.go()
+        # A signal lasts a few seconds at most; the margin is for blocks of a machine under load.
+        with contextlib.suppress(TimeoutError):
+            eventually(lambda: probe.done or not device.active, "the end of the signal", timeout_s=10)
+        if probe.done:
+            return
+        device.close()
+        _open(device, probe)
+    raise TimeoutError("the signal never came through")
+
+
+def main(folder: str, block: str, source: str, sink: str) -> None:
+    probe = Probe(np.load(Path(folder) / "signal.npy"), hold=True)
+    device = PortAudioDevice(source or None, sink or None, block=int(block))
+    _open(device, probe)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        _play(device, probe)
+        np.save(Path(folder) / "heard.npy", probe.heard)
+        print("done", probe.xruns, flush=True)
+    device.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

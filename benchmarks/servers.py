@@ -204,6 +204,8 @@ class PulseServer(_Server):
         self.environment = {
             "XDG_RUNTIME_DIR": str(self.folder),
             "HOME": str(self.folder),
+            # Compiled kernels stay where they are: in an empty home every program would compile them anew.
+            "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"),
             "PULSE_SERVER": f"unix:{self.folder}/native",
             "JACK_NO_START_SERVER": "1",
         }

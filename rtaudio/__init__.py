@@ -10,6 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rtaudio.devices.portaudio import PortAudioDevice
+    from rtaudio.devices.simulated import SimulatedDevice
+    from rtaudio.engine.budget import plan_budget
+    from rtaudio.engine.live import LiveEngine
     from rtaudio.errors import (
         AudioFileError,
         BudgetError,
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from rtaudio.stream.pipeline import Pipeline
     from rtaudio.stream.stage import NativeStage, Spec, Stage
     from rtaudio.stream.stats import StreamStats
+    from rtaudio.tasks.demo import load_demo
+    from rtaudio.tasks.denoise import build_denoiser
 
 __version__ = "0.1.0"
 
@@ -32,24 +38,36 @@ __all__ = [
     "BudgetError",
     "ConfigError",
     "DeviceError",
+    "LiveEngine",
     "MissingLibraryError",
     "NativeStage",
     "Pipeline",
+    "PortAudioDevice",
     "RtaudioError",
+    "SimulatedDevice",
     "Spec",
     "Stage",
     "StreamStats",
     "WeightsError",
+    "build_denoiser",
+    "load_demo",
     "native_stage",
+    "plan_budget",
     "run_offline",
 ]
 
 _HOME = {
     **dict.fromkeys([name for name in __all__ if name.endswith("Error")], "errors"),
     **dict.fromkeys(["NativeStage", "Spec", "Stage"], "stream.stage"),
+    "LiveEngine": "engine.live",
     "Pipeline": "stream.pipeline",
+    "PortAudioDevice": "devices.portaudio",
+    "SimulatedDevice": "devices.simulated",
     "StreamStats": "stream.stats",
+    "build_denoiser": "tasks.denoise",
+    "load_demo": "tasks.demo",
     "native_stage": "stream.native",
+    "plan_budget": "engine.budget",
     "run_offline": "stream.offline",
 }
 

@@ -39,6 +39,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rtaudio.cli.interrupts import Interrupts
     from rtaudio.cli.session import print_summary, summary, watch
     from rtaudio.cli.terminal import note, print_json
     from rtaudio.engine.budget import plan_budget
@@ -50,13 +51,9 @@ def run(args: argparse.Namespace) -> int:
     stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
     plan = plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)
     engine = demo_engine(stage, sound.noisy, plan)
-    note(f"playing {sound.noisy.size / SAMPLE_RATE:.1f} s of noisy speech into the live engine")
-    ended = "interrupted"
-    try:
-        with engine:
-            ended = watch(engine, meters=not args.no_meters)
-    except KeyboardInterrupt:
-        ended = "interrupted"
+    with Interrupts() as interrupts, engine:
+        note(f"playing {sound.noisy.size / SAMPLE_RATE:.1f} s of noisy speech into the live engine")
+        ended = watch(engine, interrupts, meters=not args.no_meters)
     told = summary(engine, ended, model=str(args.model))
     if ended == "finished":
         told |= _keep(engine, sound, folder)

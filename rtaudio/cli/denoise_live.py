@@ -7,16 +7,21 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
-from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
+from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_devices, native_block
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import BudgetError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
+
+if TYPE_CHECKING:
+    from rtaudio.devices.recorder import Recorder
 
 SAMPLE_RATE = 48000
 
@@ -25,18 +30,23 @@ def run(args: argparse.Namespace) -> int:
     stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
         output = args.output
         if args.virtual_mic is not None:
             output = stack.enter_context(_virtual_mic(args.virtual_mic))
-        tap = stack.enter_context(_recorder(*args.record)) if args.record else None
-        engine = open_engine(stage, args.input, output, args.budget, tap)
-        ended = _run_until_done(engine, args)
+        recorder = stack.enter_context(_recorder(args.record)) if args.record else None
+        engine = open_engine(stage, args.input, output, args.budget, recorder)
+        ended = _run_until_done(engine, interrupts, args)
         told = summary(engine, ended, model=str(args.model), devices=_names(engine))
     if args.json:
         print_json(told)
     else:
         print_summary(told)
-    return 130 if ended == "interrupted" else 0
+    if ended == "interrupted":
+        return 130
+    if recorder is not None and recorder.error is not None:
+        raise recorder.error
+    return 0
 
 
 def open_engine(
@@ -47,7 +57,8 @@ def open_engine(
     Of the block sizes that fit, the largest is taken: whatever the budget leaves goes into safety.
     Raises BudgetError where none fits, DeviceError where a device can't be opened.
     """
-    period = native_block(find_device(source, "input"))
+    microphone = find_device(source, "input")
+    period = native_block(microphone)
     (hop_length,) = stage.in_spec.shape
     sizes = [size for size in sorted(BLOCKS, reverse=True) if size <= hop_length]
     blocks = [period] if period else sizes if budget_ms is not None else [hop_length]
@@ -56,7 +67,12 @@ def open_engine(
     for block in blocks:
         try:
             plan = plan_budget(
-                stage, SAMPLE_RATE, budget_ms=budget_ms, block=block, device_blocks=device_blocks
+                stage,
+                SAMPLE_RATE,
+                budget_ms=budget_ms,
+                block=block,
+                device_blocks=device_blocks,
+                burst=burst(microphone),
             )
         except BudgetError as error:
             refusal = error
@@ -85,15 +101,13 @@ def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
     )
 
 
-def _run_until_done(engine: LiveEngine, args: argparse.Namespace) -> str:
+def _run_until_done(engine: LiveEngine, interrupts: Interrupts, args: argparse.Namespace) -> str:
     """Show and obey until the end, whatever it is; the device is closed on return."""
     _announce(engine)
     watchdog = Watchdog(engine, note)
+    watchdog.start()
     try:
-        watchdog.start()
-        return watch(engine, meters=not args.no_meters, duration_s=args.duration)
-    except KeyboardInterrupt:
-        return "interrupted"
+        return watch(engine, interrupts, meters=not args.no_meters, duration_s=args.duration)
     finally:
         watchdog.stop()
         engine.stop()
@@ -104,6 +118,8 @@ def _announce(engine: LiveEngine) -> None:
     parts = engine.latency_parts()
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     note(f"{names['input']} -> {names['output']}, {sum(parts.values()):.1f} ms = {told}")
+    if not engine.priority.granted:
+        note(engine.priority.reason)
     if not sys.stderr.isatty():
         note("running; Ctrl-C stops")
 
@@ -131,9 +147,8 @@ def _virtual_mic(name: str) -> Iterator[str]:
         yield microphone.sink
 
 
-@contextlib.contextmanager
-def _recorder(in_path: str, out_path: str) -> Iterator[Tap]:
+def _recorder(paths: list[str]) -> Recorder:
     from rtaudio.devices.recorder import Recorder
 
-    with Recorder(in_path, out_path, SAMPLE_RATE) as recorder:
-        yield recorder
+    before, after = paths
+    return Recorder(before, after, SAMPLE_RATE)

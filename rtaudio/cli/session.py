@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
+from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.keys import Keys
 from rtaudio.cli.meters import Meters, trouble
 from rtaudio.cli.terminal import console, table
@@ -19,15 +19,15 @@ REFRESH_S = 0.125
 
 def watch(
     engine: LiveEngine,
+    interrupts: Interrupts,
     *,
     meters: bool = True,
     duration_s: float | None = None,
-    tick: Callable[[], None] | None = None,
 ) -> str:
     """Show meters and obey keys until something ends the stream; says what did.
 
-    That is "finished" (the device came to its end), "duration" or "quit". `tick` is called at
-    each refresh. Meters are shown only where stderr is a terminal.
+    That is "finished" (the device came to its end), "duration", "quit" or "interrupted". Meters are
+    shown only where stderr is a terminal.
     """
     ends = time.monotonic() + duration_s if duration_s is not None else None
     with contextlib.ExitStack() as stack:
@@ -38,12 +38,12 @@ def watch(
             if left_s <= 0:
                 return "duration"
             key = keys.wait(left_s)
+            if interrupts.wanted:
+                return "interrupted"
             if key == "q":
                 return "quit"
             if key == "b":
                 engine.bypass = not engine.bypass
-            if tick is not None:
-                tick()
             if shown is not None:
                 shown.show(engine.stats())
             if engine.wait(0):
@@ -89,7 +89,11 @@ def print_summary(told: dict[str, Any]) -> None:
         shown.add_row(f"compute a hop, {name}", f"{value:.0f} µs", share)
     for name, n in told["counters"].items():
         shown.add_row(name, str(n), "")
-    for name, label in (("nan_hops", "hops muted (NaN)"), ("restarts", "device restarts")):
+    for name, label in (
+        ("nan_hops", "hops muted (NaN)"),
+        ("restarts", "device restarts"),
+        ("late_worker_hops", "late worker hops"),
+    ):
         if stats[name]:
             shown.add_row(label, str(stats[name]), "")
     for name, value in told.get("quality", {}).items():

@@ -76,13 +76,15 @@ def plan_budget(
     budget_ms: float | None = None,
     block: int | None = None,
     device_blocks: tuple[float, float] = (1.0, 1.0),
+    burst: int = 1,
     blocks: Sequence[int] = BLOCKS,
 ) -> LatencyBudget:
     """Choose the block size that leaves the engine the most time within the budget.
 
-    Without a budget, or with `block` given, only the slack is chosen. Raises ConfigError for a
-    budget that is not positive, BudgetError (with the parts of the least possible delay) for one
-    that can't be met.
+    Without a budget, or with `block` given, only the slack is chosen. `burst` is how many blocks
+    the device may hand over at once: the sound of all but the first must be there before.
+    Raises ConfigError for a budget that is not positive, BudgetError (with the parts of the least
+    possible delay) for one that can't be met.
     """
     if budget_ms is not None and not (budget_ms > 0 and math.isfinite(budget_ms)):
         raise ConfigError(f"budget={budget_ms} ms must be above 0")
@@ -95,7 +97,7 @@ def plan_budget(
     plans = [
         LatencyBudget(sample_rate, size, hop_length, stage.latency, slack, device_blocks, budget_ms)
         for size in ([block] if block is not None else blocks)
-        for slack in {0, _comfortable_slack(size, sample_rate)}
+        for slack in {(burst - 1) * size, max((burst - 1) * size, _comfortable_slack(size, sample_rate))}
     ]
     fitting = [plan for plan in plans if plan.total_ms <= limit]
     if not fitting:

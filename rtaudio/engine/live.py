@@ -12,6 +12,7 @@ import numpy as np
 from rtaudio.devices.base import Device
 from rtaudio.engine.budget import LatencyBudget, plan_budget
 from rtaudio.engine.memory import LiveMemory
+from rtaudio.engine.priority import PriorityResult, audio_threads, raise_priority, thread_ids
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import live as w
 from rtaudio.kernels.engine_loop import BINS_PER_OCTAVE, FIRST_OCTAVE, engine_run
@@ -62,6 +63,7 @@ class LiveEngine:
             self._words[[w.TAP_IN, w.TAP_OUT]] = tap.in_address, tap.out_address
         self._thread: threading.Thread | None = None
         self._restarts = 0
+        self.priority = PriorityResult(reason="not running yet")
         self._workers = [part for part in stage.walk() if isinstance(part, WorkerStage)]
         if self._workers and self._words[w.VIRTUAL]:
             raise ConfigError("a stage with a Python worker needs a device on the real clock")
@@ -77,6 +79,7 @@ class LiveEngine:
         self._words[w.RUN] = 1
         for worker in self._workers:
             worker.start()
+        before = thread_ids()  # workers of Python code stay at ordinary priority
         if not self._words[w.VIRTUAL]:  # the virtual clock runs the engine itself
             self._thread = threading.Thread(
                 target=engine_run, args=(self._memory.callbacks.memory,), name="rtaudio-engine", daemon=True
@@ -87,6 +90,8 @@ class LiveEngine:
         except BaseException:
             self.stop()
             raise
+        if not self._words[w.VIRTUAL]:
+            self.priority = raise_priority(audio_threads(before))
 
     def stop(self) -> None:
         """Stop and close the device, then the engine. Does nothing where it has stopped."""

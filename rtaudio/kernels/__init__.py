@@ -1,7 +1,9 @@
 """Compiled code: short loops over memory, knowing nothing but numpy and numba.
 
-Everything here is compiled with explicit signatures and cached on disk, so a wrong dtype is
-refused at once and nothing is compiled while audio flows.
+What is called from outside is compiled with explicit signatures and cached on disk, so a wrong
+dtype is refused at once and nothing is compiled while audio flows. Helpers that only compiled code
+calls may go without: the cached caller holds their code, and loading them on their own as well
+doubled the import time of the network kernels (180 ms against 85).
 
 Numba's cache looks at one file's age only and inlines functions of other files, so a changed
 kernel would live on, stale, in the cached code of its callers. The cache therefore lies in a

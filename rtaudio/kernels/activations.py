@@ -50,7 +50,7 @@ _Q0, _Q2 = _F(4.89352518554385e-03), _F(2.26843463243900e-03)
 _Q4, _Q6 = _F(1.18534705686654e-04), _F(1.19825839466702e-06)
 
 
-@numba.njit("float32(float32)", **FAST)
+@numba.njit(**FAST)
 def tanh_f32(x: Any) -> Any:
     """Hyperbolic tangent; error at most 3e-7."""
     x = max(min(x, _TANH_CLAMP), -_TANH_CLAMP)
@@ -59,7 +59,7 @@ def tanh_f32(x: Any) -> Any:
     return x * p / (_Q0 + s * (_Q2 + s * (_Q4 + s * _Q6)))
 
 
-@numba.njit("float32(float32)", **FAST)
+@numba.njit(**FAST)
 def sigmoid_f32(x: Any) -> Any:
     """Logistic function 1 / (1 + exp(-x)); error at most 2e-7."""
     return _HALF + _HALF * tanh_f32(_HALF * x)
@@ -73,7 +73,7 @@ _E0, _E1, _E2 = _F(1.9875691500e-4), _F(1.3981999507e-3), _F(8.3334519073e-3)
 _E3, _E4, _E5 = _F(4.1665795894e-2), _F(1.6666665459e-1), _F(5.0000001201e-1)
 
 
-@numba.njit("float32(float32)", **JIT)
+@numba.njit(**JIT)
 def exp_f32(x: Any) -> Any:
     """e to the x, for x of -87.3 to 88.3 (clamped outside); relative error at most 2e-7."""
     x = max(min(x, _EXP_HIGH), _EXP_LOW)
@@ -93,7 +93,7 @@ _LOG10_E = _F(0.4342944819032518)
 _LOG10_2_HIGH, _LOG10_2_LOW = _F(0.30078125), _F(2.48745663981195214e-4)  # 77 / 256 is exact
 
 
-@numba.njit("float32(float32)", **JIT)
+@numba.njit(**JIT)
 def log10_f32(x: Any) -> Any:
     """Decimal logarithm of a positive normal number; error at most 1e-6 over 1e-37..1e38."""
     bits = _bits(x)
@@ -108,7 +108,7 @@ def log10_f32(x: Any) -> Any:
     return exponent * _LOG10_2_HIGH + fine
 
 
-@numba.njit("void(int64, int64, int64, int64)", **FAST)
+@numba.njit(**FAST)
 def activate(x: int, out: int, size: int, kind: int) -> None:
     """out = activation(x), `size` float32 each; `x` and `out` may be the same address."""
     source, target = f32(x, size), f32(out, size)

@@ -11,7 +11,7 @@ from rtaudio.kernels.memory import FAST, JIT, STEP, call_step, f32, i64
 _ONE = np.float32(1)
 
 
-@numba.njit("void(int64, int64, int64)", **FAST)
+@numba.njit(**FAST)
 def _powers(spectrum: int, out: int, n_bins: int) -> None:
     """out = re² + im²."""
     parts, power = f32(spectrum, 2 * n_bins), f32(out, n_bins)
@@ -19,7 +19,7 @@ def _powers(spectrum: int, out: int, n_bins: int) -> None:
         power[b] = parts[2 * b] * parts[2 * b] + parts[2 * b + 1] * parts[2 * b + 1]
 
 
-@numba.njit("void(int64, int64, int64, int64, int64, float32)", **FAST)
+@numba.njit(**FAST)
 def _log_bands(power: int, weights: int, spans: int, out: int, n_bands: int, floor: np.float32) -> None:
     """log10 of (weighted power + floor) in each band.
 
@@ -37,7 +37,7 @@ def _log_bands(power: int, weights: int, spans: int, out: int, n_bands: int, flo
         bands[k] = log10_f32(bands[k])
 
 
-@numba.njit("void(int64, int64, int64, float32)", **FAST)
+@numba.njit(**FAST)
 def _remove_level(features: int, level: int, n_bands: int, decay: np.float32) -> None:
     """Subtract the running mean over time of the mean over bands.
 
@@ -53,7 +53,7 @@ def _remove_level(features: int, level: int, n_bands: int, decay: np.float32) ->
         values[k] -= now
 
 
-@numba.njit("void(int64, int64, int64, int64, float32, float32)", **JIT)
+@numba.njit(**JIT)
 def _apply(spectrum: int, gains: int, out: int, n_bins: int, strength: np.float32, floor: np.float32) -> None:
     """out = spectrum * (1 - strength (1 - max(gain, floor))).
 
@@ -66,7 +66,7 @@ def _apply(spectrum: int, gains: int, out: int, n_bins: int, strength: np.float3
         target[2 * b + 1] = parts[2 * b + 1] * factor
 
 
-@numba.njit("void(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _apply_last(state: int, x: int, out: int) -> None:
     words = i64(state, 12)
     strength, floor = f32(state + words[6], 1), f32(state + words[7], 1)

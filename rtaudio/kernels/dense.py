@@ -40,7 +40,7 @@ def pack_bias(bias: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(bias.astype(np.float32), (0, padded(bias.size) - bias.size))
 
 
-@numba.njit("void(int64, int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _tile(weight: int, bias: int, x: int, out: int, columns: int) -> None:
     """out[:TILE] = bias[:TILE] + sum over columns of weight[column, :TILE] * x[column]."""
     like, values = splat16(np.float32(0)), f32(x, columns)
@@ -58,7 +58,7 @@ def _tile(weight: int, bias: int, x: int, out: int, columns: int) -> None:
     store(out + 3 * LINE, d)
 
 
-@numba.njit("void(int64, int64, int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def matvec(weight: int, bias: int, x: int, out: int, rows: int, columns: int) -> None:
     """out = weight @ x + bias, by address.
 

@@ -74,7 +74,9 @@ def _take(memory: int) -> None:
     hop, ring = words[w.HOP], words[w.CAPTURE_RING]
     words[w.HOP_START] = time_ns(memory, w.ENGINE_CLOCK)
     later = (ring_fill(ring) - hop) // words[w.BLOCK] * words[w.BLOCK]  # whole blocks since this hop
-    words[w.HOP_READY] = words[w.CAPTURE_NS] - later * 1_000_000_000 // words[w.SAMPLE_RATE]
+    ready = words[w.CAPTURE_NS] - later * 1_000_000_000 // words[w.SAMPLE_RATE]
+    # A sound server hands over several blocks at once: a hop wasn't there before the engine last looked.
+    words[w.HOP_READY] = max(ready, words[w.IDLE_NS])
     words[w.HOP_TIME] = i64(ring, READ + 1)[READ] + words[w.SHIFT]
     ring_pull(ring, words[w.X], hop)
     x, past = f32(words[w.X], hop), f32(words[w.PAST], words[w.PAST_SIZE])
@@ -89,6 +91,7 @@ def engine_begin(memory: int) -> int:
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
     fill = ring_fill(words[w.CAPTURE_RING])
     if fill < words[w.HOP]:
+        words[w.IDLE_NS] = time_ns(memory, w.ENGINE_CLOCK)
         return 0
     if fill > words[w.BACKLOG]:
         _jump_to_newest(memory)

@@ -12,7 +12,7 @@ from rtaudio.kernels.memory import FAST, STEP, f32, i64
 _ONE = np.float32(1)
 
 
-@numba.njit("void(int64, int64, int64, int64, int64)", **FAST)
+@numba.njit(**FAST)
 def _cell(from_x: int, from_h: int, h: int, out: int, hidden: int) -> None:
     """n = tanh(x_n + r h_n); h = (1 - z) n + z h. Sums lie r, z, n, `hidden` each."""
     xs, hs = f32(from_x, 3 * hidden), f32(from_h, 3 * hidden)

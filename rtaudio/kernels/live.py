@@ -71,6 +71,7 @@ PUSH_FULL = 121                                 # hops the playback ring had no 
 ERROR_F, INTEGRAL_F, RATIO_F = 122, 123, 124    # drift servo: smoothed error, integral, ratio
 SERVO_HOPS, SETPOINT_F = 125, 126
 UNHEARD = 127                                   # hops not to push: after a jump the stage's tail is stale
+IDLE_NS = 128                                   # when the engine last found no whole hop waiting
 
 # Python.
 RUN, BYPASS = 144, 145

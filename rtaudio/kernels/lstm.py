@@ -10,7 +10,7 @@ from rtaudio.kernels.memory import FAST, STEP, f32, i64
 from rtaudio.kernels.vectors import copy
 
 
-@numba.njit("void(int64, int64, int64, int64, int64)", **FAST)
+@numba.njit(**FAST)
 def _cell(sums: int, c: int, h: int, out: int, hidden: int) -> None:
     """c = f c + i g; h = o tanh(c). Gates' sums lie i, f, g, o, `hidden` each."""
     gates, cell = f32(sums, 4 * hidden), f32(c, hidden)

@@ -17,8 +17,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
-"""Options of every function on the audio path: no GIL, no exception, cached on disk."""
+JIT = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
+"""Options of every function on the audio path: no GIL, no exception, cached on disk.
+
+fastmath is named although it is off: a function without a signature, first compiled for a caller
+that has it, would otherwise inherit it, and keep it in the cache for every other caller."""
 
 FAST = {**JIT, "fastmath": True}
 """`JIT` for inner loops of networks, where summation order may change to use wide vectors.

@@ -7,7 +7,7 @@ import numba
 from rtaudio.kernels.memory import JIT, STEP, call_step, f32, i64
 
 
-@numba.njit("void(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def copy(x: int, out: int, size: int) -> None:
     """out = x, `size` float32 that don't overlap."""
     source, target = f32(x, size), f32(out, size)
@@ -15,7 +15,7 @@ def copy(x: int, out: int, size: int) -> None:
         target[i] = source[i]
 
 
-@numba.njit("void(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def add(x: int, out: int, size: int) -> None:
     """out += x."""
     source, target = f32(x, size), f32(out, size)
@@ -23,7 +23,7 @@ def add(x: int, out: int, size: int) -> None:
         target[i] += source[i]
 
 
-@numba.njit("void(int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def add_product(x: int, y: int, out: int, size: int) -> None:
     """out += x * y, element by element."""
     left, right, target = f32(x, size), f32(y, size), f32(out, size)

@@ -15,11 +15,6 @@ from rtaudio.errors import RtaudioError
 Level = Literal["ok", "warn", "fail"]
 
 SELF_TEST_S = 3.0
-LIMITS_LINE = "@audio - rtprio 95"
-PRIORITY_MEND = (
-    f"put the line '{LIMITS_LINE}' into /etc/security/limits.d/audio.conf, join the group "
-    "(sudo usermod -aG audio $USER) and log in again"
-)
 
 
 @dataclass(frozen=True)
@@ -96,22 +91,18 @@ def _servers(name: str) -> Check:
 
 
 def _priority(name: str) -> Check:
-    if not hasattr(os, "sched_setscheduler"):
-        return Check(name, "ok", "left to the system's audio service")
-    refused: list[OSError] = []
+    from rtaudio.engine.priority import MEND, PriorityResult, raise_priority
 
-    def attempt() -> None:  # 0 means the calling thread, and this one ends at once
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-        except OSError as error:
-            refused.append(error)
-
-    thread = threading.Thread(target=attempt)
+    results: list[PriorityResult] = []
+    # Tried on a thread that ends at once.
+    thread = threading.Thread(target=lambda: results.append(raise_priority([threading.get_native_id()])))
     thread.start()
     thread.join()
-    if refused:
-        return Check(name, "warn", "not allowed: a busy machine may cause drop-outs", PRIORITY_MEND)
-    return Check(name, "ok", "allowed")
+    if results[0].granted:
+        return Check(name, "ok", "allowed")
+    if sys.platform != "linux":
+        return Check(name, "ok", results[0].reason)
+    return Check(name, "warn", "not allowed: a busy machine may cause drop-outs", MEND)
 
 
 def _cache(name: str) -> Check:

@@ -60,3 +60,8 @@ def test_the_ring_holds_what_blocks_leave_short_of_a_hop(block, hop):
     due = received + block - plan.prefill
     assert np.all(produced >= due)
     assert np.any(produced < due + plan.slack + block)  # and not a block more than it takes
+
+
+def test_a_device_that_hands_over_two_blocks_at_once_gets_a_block_of_slack():
+    assert plan_budget(stage(480), RATE, block=480, burst=2).slack == 480
+    assert plan_budget(stage(480), RATE, block=480).slack == 0

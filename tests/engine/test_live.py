@@ -1,5 +1,6 @@
 """The live path on the simulated device: what it does when nothing, and when everything, goes wrong."""
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_jitter_within_the_slack_is_harmless():
     engine, y = run(NOISE, faults=Faults(jitter_us=jitter))
     np.testing.assert_array_equal(y[: NOISE.size], expected(NOISE)[: NOISE.size])
     assert engine.stats().ring_underflows == 0
+
+
+def test_blocks_that_come_several_at_once_are_no_deadline_misses():
+    period_us = 1e6 * HOP / RATE
+    bursts = [period_us * (2 - i % 3) for i in range(300)]  # three blocks at the time of the last one
+    plan = dataclasses.replace(plan_budget(make(), RATE, block=HOP), slack=2 * HOP)
+    engine, y = run(NOISE, faults=Faults(jitter_us=bursts), plan=plan)
+    stats = engine.stats()
+    assert (stats.deadline_misses, stats.ring_underflows, stats.overload_level) == (0, 0, 0)
+    np.testing.assert_array_equal(y[: NOISE.size], expected(NOISE)[: NOISE.size])
 
 
 def test_one_late_hop_is_replaced_by_dry_sound_without_a_click_and_latency_does_not_creep():

@@ -35,7 +35,7 @@ FIFO = os.SCHED_FIFO | priority.RESET_ON_FORK
 
 @pytest.mark.parametrize(
     ("limit", "capable", "given"),
-    [((95, 95), False, 60), ((0, 30), False, 30), ((0, 0), True, 60), ((20, 95), False, 60)],
+    [((95, 95), False, 3), ((0, 2), False, 2), ((0, 0), True, 3), ((1, 95), False, 3)],
 )
 def test_threads_are_raised_as_far_as_the_user_may(monkeypatch, limit, capable, given):
     system = System(monkeypatch, limit, capable)

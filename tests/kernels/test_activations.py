@@ -15,7 +15,7 @@ from rtaudio.kernels.activations import (
     sigmoid_f32,
     tanh_f32,
 )
-from rtaudio.kernels.memory import FAST
+from rtaudio.kernels.memory import FAST, JIT
 
 X = np.concatenate([np.linspace(-100, 100, 200001), np.linspace(-1e-3, 1e-3, 2001), [-1e30, 1e30]])
 X = X.astype(np.float32)
@@ -62,6 +62,13 @@ def test_activate_in_place(kind, exact):
 
 
 def test_loops_are_vectorised():
-    fresh = numba.njit(activate.signatures, **{**FAST, "cache": False})(activate.py_func)
+    fresh = numba.njit("void(int64, int64, int64, int64)", **{**FAST, "cache": False})(activate.py_func)
     code = next(iter(fresh.inspect_llvm().values()))
     assert re.search(r"fdiv fast <\d+ x float>", code)
+
+
+def test_exactness_does_not_depend_on_who_calls_first():
+    exact = numba.njit(**{**JIT, "cache": False})(log10_f32.py_func)
+    first = numba.njit("float32(float32)", fastmath=True)(lambda x: exact(x))
+    assert first(1e-30) == pytest.approx(-30, rel=1e-7)
+    assert "fadd fast" not in next(iter(exact.inspect_llvm().values()))

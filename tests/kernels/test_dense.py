@@ -26,7 +26,9 @@ def test_padding_is_whole_tiles():
 
 
 def test_a_tile_is_wide_and_fused():
-    fresh = numba.njit(matvec.signatures, **{**JIT, "cache": False})(matvec.py_func)
+    fresh = numba.njit("void(int64, int64, int64, int64, int64, int64)", **{**JIT, "cache": False})(
+        matvec.py_func
+    )
     assembly = next(iter(fresh.inspect_asm().values()))
     assert "fmadd" in assembly or "fmla" in assembly
     if platform.machine() == "x86_64":

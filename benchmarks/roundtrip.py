@@ -1,0 +1,124 @@
+"""The delay from microphone to loudspeaker, measured by chirp through real servers.
+
+A probe (a program of its own) plays a chirp into the engine's microphone and records the
+engine's loudspeaker; cross-correlation tells the delay to the sample. What the probe needs for
+itself, its output wired to its input, is taken off. The engine runs analysis and synthesis of a
+window with nothing between: what is left is the path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.probe import ProbeProcess, chirp, delay_between
+from benchmarks.report import Report, main
+from benchmarks.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
+from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device
+from rtaudio.dsp.stft import Analysis, Synthesis
+from rtaudio.engine.budget import plan_budget
+from rtaudio.engine.live import LiveEngine
+from rtaudio.stream.pipeline import Pipeline
+
+RATE = 48000
+WINDOWS = ((240, 120), (480, 240), (960, 480))  # n_fft, hop_length: 5, 10 and 20 ms, half overlapped
+SIGNAL = np.concatenate([np.zeros(RATE // 10), chirp(RATE, 0.5), np.zeros(RATE // 2)]).astype(np.float32)
+QUICK_RUNS, RUNS = 3, 10
+PERIODS = 3  # what JACK's graph and the engine's rings may add to the window
+
+
+def _delays(probe: ProbeProcess, runs: int) -> list[int]:
+    return [delay_between(SIGNAL, probe.play()[0]) for _ in range(runs)]
+
+
+def _row(name: str, loop: int, delays: list[int]) -> list[object]:
+    net = [delay - loop for delay in delays]
+    ms = 1e3 / RATE
+    return [name, len(net), min(net), int(np.median(net)), max(net), float(np.median(net)) * ms]
+
+
+def _through_jack(jack: JackServer, folder: Path, pipeline: Pipeline, runs: int) -> list[int]:
+    device = PortAudioDevice(block=jack.period)
+    plan = plan_budget(pipeline, RATE, block=jack.period, budget_ms=None)
+    with LiveEngine(pipeline, device, plan), ProbeProcess(folder, SIGNAL, jack.period) as probe:
+        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system", "PortAudio"}
+        jack.cut("system:capture_1", f"{client}:in_0")
+        jack.wire(f"{client}:out_0", "PortAudio:in_0")
+        jack.wire("PortAudio:out_0", f"{client}:in_0")
+        return _delays(probe, runs)
+
+
+def _jack_loop(jack: JackServer, folder: Path, runs: int) -> int:
+    """The probe's own loop: a client that hears itself does so a period later."""
+    with ProbeProcess(folder, SIGNAL, jack.period) as probe:
+        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system"}
+        jack.cut("system:capture_1", f"{client}:in_0")
+        jack.wire(f"{client}:out_0", f"{client}:in_0")
+        return int(np.median(_delays(probe, runs)))
+
+
+def _measure_jack(report: Report, folder: Path, runs: int) -> None:
+    table = report.table(
+        "JACK, dummy driver, p=64: delay less the probe's loop, in samples",
+        ("path", "runs", "least", "median", "most", "median ms"),
+    )
+    with JackServer() as jack:
+        loop = _jack_loop(jack, folder, runs)
+        table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
+        for n_fft, hop_length in WINDOWS:
+            pipeline = Pipeline([Analysis(n_fft, hop_length), Synthesis(n_fft, hop_length)])
+            delays = _through_jack(jack, folder, pipeline, runs)
+            table.row(*_row(f"window {n_fft}, hop {hop_length}", loop, delays))
+            extra = (max(delays) - loop - n_fft) / jack.period
+            report.goal(f"JACK, window {n_fft}: periods beyond the window", extra, PERIODS)
+            report.goal(
+                f"JACK, window {n_fft}: spread over the runs in samples", max(delays) - min(delays), 0
+            )
+    report.show(table)
+
+
+def _measure_pulse(report: Report, folder: Path, runs: int) -> None:
+    table = report.table(
+        "PulseAudio, null sinks: delay less the probe's loop, in samples",
+        ("path", "runs", "least", "median", "most", "median ms"),
+    )
+    pipeline = Pipeline([Analysis(960, 480), Synthesis(960, 480)])
+    with PulseServer():
+        with ProbeProcess(folder, SIGNAL, 480, "mic.monitor", "mic") as probe:
+            loop = int(np.median(_delays(probe, runs)))
+        table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
+        for block in (480, 128):
+            device = PortAudioDevice("mic.monitor", "spk", block=block)
+            plan = plan_budget(pipeline, RATE, block=block, burst=burst(find_device("mic.monitor", "input")))
+            with (
+                LiveEngine(pipeline, device, plan) as engine,
+                ProbeProcess(folder, SIGNAL, 480, "spk.monitor", "mic") as probe,
+            ):
+                table.row(*_row(f"window 960, hop 480, block {block}", loop, _delays(probe, runs)))
+                parts = engine.latency_parts()
+            report.note(f"declared for blocks of {block}: {sum(parts.values()):.1f} ms = {parts}")
+    report.show(table)
+
+
+def run(report: Report, quick: bool) -> None:
+    runs = QUICK_RUNS if quick else RUNS
+    servers: list[tuple[str, tuple[str, ...], Callable[[Report, Path, int], None]]] = [
+        ("JACK", JACK_PROGRAMS, _measure_jack),
+        ("PulseAudio", PULSE_PROGRAMS, _measure_pulse),
+    ]
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for name, programs, measure in servers:
+            absent = missing(programs)
+            if absent:
+                report.note(f"{name} was not measured: {', '.join(absent)} missing")
+            else:
+                measure(report, folder, runs)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,135 @@
+"""The program itself on real servers: what it plays, what it records, how it ends."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from benchmarks.servers import eventually
+from rtaudio.nn.denoise import NET_NAME, tensor_shapes
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.weights import save_weights
+from rtaudio.stream.offline import run_offline
+from rtaudio.tasks.denoise import build_denoiser
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    config = DenoiseConfig(channels=16, hidden=8)
+    tensors = {n: 0.2 * rng.standard_normal(s).astype(np.float32) for n, s in tensor_shapes(config).items()}
+    return str(save_weights(tmp_path_factory.mktemp("models") / "random.npz", NET_NAME, config, tensors))
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "rtaudio", *map(str, arguments)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments):
+    with start(*arguments) as process:
+        out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def until_running(process):
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if "running" in line:
+            return
+    pytest.fail(f"ended before it ran: {seen}")
+
+
+def play_noise_into(server, sink, folder):
+    """Keep white noise, never twice the same, playing into a null sink."""
+    path = folder / "noise.f32"
+    (0.1 * np.random.default_rng(0).standard_normal(48000 * 120)).astype("<f4").tofile(path)
+    form = ("--raw", "--rate=48000", "--channels=1", "--format=float32le", "--latency-msec=20")
+    server.run("pacat", "--playback", f"--device={sink}", *form, str(path))
+
+
+def test_what_goes_out_is_what_offline_makes_of_what_came_in(pulse_server, model, tmp_path):
+    play_noise_into(pulse_server, "mic", tmp_path)
+    files = tmp_path / "in.wav", tmp_path / "out.wav"
+    ends = ("-i", "mic.monitor", "-o", "spk")
+    code, out, err = run("denoise", "--model", model, *ends, "--duration", "3", "--record", *files, "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["ended"] == "duration"
+    x, y = (sf.read(path, dtype="float32")[0] for path in files)
+    assert np.std(x) > 0.01  # the noise was heard
+    expected = run_offline(build_denoiser(model), x)[: y.size]
+    wrong = np.flatnonzero(expected[: y.size] != y)
+    late = told["stats"]["ring_underflows"] + told["stats"]["jumps"]
+    assert wrong.size == 0 or late > 0
+    assert wrong.size < y.size / 2
+
+
+def test_jack_is_within_its_budget_and_refuses_less(jack, model):
+    arguments = ("denoise", "--model", model, "--duration", "0.5", "--json")
+    code, out, err = run(*arguments, "--budget", "30ms")
+    assert code == 0, err
+    told = json.loads(out)["budget"]
+    assert told["block"] == jack.period
+    assert told["total_ms"] <= 30
+    code, _, err = run(*arguments, "--budget", "15ms")
+    assert code == 4
+    assert "15 ms can't be met" in err
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_device_is_named_with_those_there_are(jack, model):
+    code, _, err = run("denoise", "--model", model, "-i", "sistem")
+    assert code == 3
+    assert "'system'" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_playable_recordings(jack, model, tmp_path, number):
+    files = tmp_path / "in.wav", tmp_path / "out.wav"
+    with start("denoise", "--model", model, "--record", *files, "--json") as process:
+        until_running(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert json.loads(out)["ended"] == "interrupted"
+    assert all(sf.info(path).samplerate == 48000 for path in files)
+
+
+def test_the_virtual_microphone_lasts_as_long_as_the_stream(pulse_server, model):
+    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic", "Clean voice") as process:
+        until_running(process)
+        (mic,) = json.loads(run("virtual-mic", "--status", "--json")[1])
+        assert (mic["name"], mic["alive"]) == ("Clean_voice", True)
+        assert "Clean voice" in pulse_server.ask("pactl", "list", "sources")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert run("virtual-mic", "--status")[1] == "no virtual microphone\n"
+
+
+def test_a_killed_one_s_microphone_is_removed(pulse_server, model):
+    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic") as process:
+        until_running(process)
+        process.kill()
+        process.communicate()
+    assert "left behind" in run("virtual-mic", "--status")[1]
+    assert "removed" in run("virtual-mic", "--unload")[1]
+    assert eventually(lambda: "no virtual" in run("virtual-mic", "--status")[1], "the removal")

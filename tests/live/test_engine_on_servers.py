@@ -1,0 +1,151 @@
+"""The live engine between real servers and a probe that is a program of its own.
+
+What must hold, to the bit: the engine's input is what the probe played, its output is what the
+offline runner makes of that input, and what the probe hears is that output. A server without
+hardware loses blocks where the machine is busy, so a run in which one was lost is repeated.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.probe import ProbeProcess, delay_between
+from benchmarks.servers import eventually, small_disk
+from rtaudio.devices.portaudio import PortAudioDevice
+from rtaudio.devices.recorder import Recorder
+from rtaudio.engine.live import LiveEngine
+from rtaudio.engine.watchdog import Watchdog
+from rtaudio.nn.denoise import NET_NAME, tensor_shapes
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.weights import save_weights
+from rtaudio.stream.offline import run_offline
+from rtaudio.tasks.denoise import build_denoiser
+
+RATE = 48000
+SIGNAL = np.concatenate([0.3 * np.random.default_rng(0).standard_normal(RATE), np.zeros(RATE // 2)]).astype(
+    np.float32
+)
+ATTEMPTS = 5
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A small net with weights from nowhere: any net will do to compare live with offline."""
+    rng = np.random.default_rng(0)
+    config = dataclasses.replace(DenoiseConfig(), channels=16, hidden=8)
+    tensors = {n: 0.2 * rng.standard_normal(s).astype(np.float32) for n, s in tensor_shapes(config).items()}
+    return save_weights(tmp_path_factory.mktemp("models") / "random.npz", NET_NAME, config, tensors)
+
+
+def wire(jack, target_client="PortAudio"):
+    """Put the engine between the probe's two ends."""
+    clients = {port.split(":")[0] for port in jack.ports()} - {"system", target_client}
+    (probe,) = clients
+    jack.wire(f"{probe}:out_0", f"{target_client}:in_0")
+    jack.cut(f"{target_client}:out_0", "system:playback_1")
+    jack.cut("system:capture_1", f"{probe}:in_0")
+    jack.wire(f"{target_client}:out_0", f"{probe}:in_0")
+
+
+def found_in(part, whole):
+    """Whether `part`, from its first sound to its last, is in `whole` to the bit."""
+    sounding = np.flatnonzero(part)
+    part = part[sounding[0] : sounding[-1] + 1]
+    at = delay_between(part, whole)
+    return np.array_equal(whole[at : at + part.size], part)
+
+
+def run_once(tmp_path, model, device, probe, prepare=lambda: None):
+    """One run: the two recordings, what the probe heard, the statistics."""
+    stage = build_denoiser(model)
+    names = tmp_path / "in.wav", tmp_path / "out.wav"
+    with Recorder(*names, RATE) as tap, LiveEngine(stage, device, tap=tap) as engine, probe:
+        prepare()
+        heard, _ = probe.play()
+        stats = engine.stats()
+    x, y = (soundfile.read(name, dtype="float32")[0] for name in names)
+    assert x.size == y.size > RATE
+    if stats.jumps == stats.nan_hops == stats.overload_level == 0:
+        np.testing.assert_array_equal(y, run_offline(build_denoiser(model), x)[: y.size])
+    return x, y, heard, stats
+
+
+def assert_denoises_to_the_bit(tmp_path, model, make_device, make_probe, prepare=lambda: None):
+    for _attempt in range(ATTEMPTS):
+        x, y, heard, stats = run_once(tmp_path, model, make_device(), make_probe(), prepare)
+        assert np.any(np.abs(y) > 0.01)
+        if found_in(SIGNAL, x) and found_in(heard[:RATE], y):
+            return stats
+    return pytest.fail(f"no run of {ATTEMPTS} came through whole: {stats}")
+
+
+def test_denoising_through_jack_is_what_it_is_offline(jack, tmp_path, model):
+    stats = assert_denoises_to_the_bit(
+        tmp_path,
+        model,
+        lambda: PortAudioDevice(block=jack.period),
+        lambda: ProbeProcess(tmp_path / "probe", SIGNAL, jack.period),
+        lambda: wire(jack),
+    )
+    assert stats.nan_hops == 0
+
+
+def test_denoising_through_pulse_is_what_it_is_offline(pulse_server, tmp_path, model):
+    assert_denoises_to_the_bit(
+        tmp_path,
+        model,
+        lambda: PortAudioDevice("mic.monitor", "spk", block=480),
+        lambda: ProbeProcess(tmp_path / "probe", SIGNAL, 480, "spk.monitor", "mic"),
+    )
+
+
+@pytest.mark.parametrize("server", ["jack", "pulse_server"])
+def test_the_watchdog_brings_sound_back_when_the_server_died_and_returned(server, request, model):
+    server = request.getfixturevalue(server)
+    engine, told = LiveEngine(build_denoiser(model), PortAudioDevice(block=480)), []
+    watchdog = Watchdog(engine, told.append)
+    with engine:
+        watchdog.start()
+        eventually(lambda: engine.stats().hops > 20, "hops")
+        server.kill()
+        eventually(lambda: watchdog.lost, "notice of the loss")
+        server.start()
+        eventually(lambda: told[-1] == "the device is back", "the return of the device")
+        hops = engine.stats().hops
+        eventually(lambda: engine.stats().hops > hops + 20, "hops after the return")
+        watchdog.stop()
+    assert engine.stats().restarts >= 1
+    assert told == ["the device is gone; waiting for it to come back", "the device is back"]
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_sound(jack, tmp_path, model):
+    size = 256 * 1024  # holds a little over half a second of both files
+    try:
+        disk = small_disk(tmp_path / "disk", size)
+        folder = disk.__enter__()
+    except PermissionError as error:
+        pytest.skip(str(error))
+    try:
+        with (
+            Recorder(folder / "in.wav", folder / "out.wav", RATE) as tap,
+            LiveEngine(build_denoiser(model), PortAudioDevice(block=jack.period), tap=tap) as engine,
+        ):
+            eventually(lambda: tap.error, "a full disk")
+            hops = engine.stats().hops
+            eventually(lambda: engine.stats().hops > hops + 50, "hops after the disk was full")
+        assert str(tap.error).endswith("s: the disk is full")
+        for name in ("in.wav", "out.wav"):
+            assert soundfile.info(folder / name).frames > RATE // 8
+    finally:
+        disk.__exit__(None, None, None)
+
+
+def test_the_audio_threads_run_in_real_time_or_say_why_not(pulse_server, model):
+    with LiveEngine(build_denoiser(model), PortAudioDevice("mic.monitor", "spk", block=480)) as engine:
+        if engine.priority.granted:
+            assert engine.native_thread_id in engine.priority.raised
+            assert len(engine.priority.raised) >= 3  # the engine's, PortAudio's, ALSA's for Pulse
+        else:
+            assert "real-time priority" in engine.priority.reason
