@@ -85,10 +85,10 @@ def native(block: int, seconds: float) -> Outcome:
     device = PortAudioDevice("mic.monitor", "spk", sample_rate=RATE, block=block)
     with LiveEngine(through(480), device) as engine:
         time.sleep(SETTLE_S)
-        before, beats, begin = engine.stats(), engine.heartbeat, time.perf_counter()
+        before, beats, begin = engine.stats(), sum(engine.heartbeat), time.perf_counter()
         with torture():
             time.sleep(seconds)
-            after, blocks, spent = engine.stats(), engine.heartbeat - beats, time.perf_counter() - begin
+            after, blocks, spent = engine.stats(), sum(engine.heartbeat) - beats, time.perf_counter() - begin
     lost = after.output_underflows - before.output_underflows
     lost += after.ring_underflows - before.ring_underflows
     return Outcome(lost, blocks // 2, round(spent * RATE / block))

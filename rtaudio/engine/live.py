@@ -127,9 +127,9 @@ class LiveEngine:
         return self._thread.native_id if self._thread is not None else None
 
     @property
-    def heartbeat(self) -> int:
-        """Blocks the device has handed over and taken: stands still where it was lost."""
-        return int(self._words[w.CAPTURE_BLOCKS] + self._words[w.PLAYBACK_BLOCKS])
+    def heartbeat(self) -> tuple[int, int]:
+        """Blocks handed over, and blocks taken: one of them stands still where a device was lost."""
+        return int(self._words[w.CAPTURE_BLOCKS]), int(self._words[w.PLAYBACK_BLOCKS])
 
     @property
     def bypass(self) -> bool:

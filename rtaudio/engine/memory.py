@@ -31,6 +31,7 @@ class LiveMemory:
 
     def __init__(self, stage: NativeStage, device: Device, plan: LatencyBudget) -> None:
         self._stage = stage  # its arenas are known here by address only
+        self._resampler: FractionalResampler | None = None
         self._arrays: dict[int, NDArray[Any]] = {}
         raw = np.zeros(w.N_WORDS + 16, np.int64)
         skip = -raw.ctypes.data % 128 // 8
@@ -101,6 +102,8 @@ class LiveMemory:
         reals[w.WET_F] = 0.0 if words[w.BYPASS] else 1.0
         for word in (w.DRY, w.PAST):
             self._arrays[word].fill(0)
+        if self._resampler is not None:
+            self._resampler.reset()
 
     @property
     def callbacks(self) -> Callbacks:

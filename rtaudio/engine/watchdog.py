@@ -12,6 +12,7 @@ from rtaudio.errors import DeviceError
 SILENCE_S = 1.0  # without a callback; the longest block in use, 4096 at 8 kHz, takes half of that
 BACK_OFF_S = (0.25, 0.5, 1.0, 2.0, 5.0)  # between attempts; the last one goes on
 LOOK_EVERY_S = 0.25
+ENDS = (0, 1)  # microphone and loudspeaker: with two clocks either may go alone
 
 
 class Watchdog:
@@ -23,7 +24,8 @@ class Watchdog:
 
     def __init__(self, engine: LiveEngine, report: Callable[[str], None] = lambda line: None) -> None:
         self._engine, self._report = engine, report
-        self._beat, self._beat_s = -1, 0.0
+        self._beats, self._beats_s = [-1 for _ in ENDS], [0.0 for _ in ENDS]
+        self._silent = {*ENDS}  # ends not heard of since the last attempt
         self._attempts, self._next_s = 0, 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -35,12 +37,14 @@ class Watchdog:
 
     def check(self, now_s: float) -> None:
         """Look once, at monotonic time `now_s`."""
-        beat = self._engine.heartbeat
-        if beat != self._beat:
-            if self.lost:
-                self._report("the device is back")
-            self._beat, self._beat_s, self._attempts = beat, now_s, 0
-        elif now_s - self._beat_s >= SILENCE_S and now_s >= self._next_s and not self._ended():
+        for end, beat in enumerate(self._engine.heartbeat):
+            if beat != self._beats[end]:
+                self._beats[end], self._beats_s[end] = beat, now_s
+                self._silent.discard(end)
+        if self.lost and not self._silent:
+            self._report("the device is back")
+            self._attempts = 0
+        elif now_s - min(self._beats_s) >= SILENCE_S and now_s >= self._next_s and not self._ended():
             self._revive(now_s)
 
     def _ended(self) -> bool:
@@ -52,11 +56,12 @@ class Watchdog:
             self._report("the device is gone; waiting for it to come back")
         self._next_s = now_s + BACK_OFF_S[min(self._attempts, len(BACK_OFF_S) - 1)]
         self._attempts += 1
+        self._silent = {*ENDS}
         try:
             self._engine.restart()
         except DeviceError:
             return  # still away: tried again after the back-off
-        self._beat_s = now_s
+        self._beats_s = [now_s for _ in ENDS]
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._watch, name="rtaudio-watchdog", daemon=True)

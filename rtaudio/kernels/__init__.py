@@ -12,7 +12,11 @@ folder named after the state of *all* files here.
 
 import hashlib
 import os
+import stat
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numba
@@ -22,15 +26,39 @@ def _fingerprint() -> str:
     """A name that changes whenever any kernel does."""
     digest = hashlib.sha256(f"{sys.version} {numba.__version__}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        stat = path.stat()
-        digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}".encode())
+        state = path.stat()
+        digest.update(f"{path} {state.st_size} {state.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
+def _candidates() -> Iterator[Path]:
+    """Where compiled code may be kept, best first: `RTAUDIO_CACHE`, the user's cache folder, /tmp."""
+    state = _fingerprint()
+    for name in ("RTAUDIO_CACHE", "XDG_CACHE_HOME"):
+        if os.environ.get(name):
+            yield Path(os.environ[name]) / "rtaudio" / "jit" / state
+    with suppress(RuntimeError):  # no home: neither HOME nor an entry for the user
+        yield Path.home() / ".cache" / "rtaudio" / "jit" / state
+    yield Path(tempfile.gettempdir()) / f"rtaudio-jit-{getattr(os, 'getuid', lambda: 0)()}-{state}"
+
+
+def _usable(folder: Path) -> bool:
+    """Whether `folder` can be made and written to, and by nobody else: code is loaded from it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            state = folder.stat()
+    except OSError:
+        return False
+    return not hasattr(os, "getuid") or (state.st_uid == os.getuid() and not state.st_mode & stat.S_IWOTH)
+
+
 def cache_folder() -> Path:
-    """Where compiled code is kept: `RTAUDIO_CACHE`, else the user's cache folder."""
-    root = os.environ.get("RTAUDIO_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "rtaudio" / "jit" / _fingerprint()
+    """The first usable folder for compiled code; a new one for this process where there is none."""
+    for folder in _candidates():
+        if _usable(folder):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="rtaudio-jit-"))
 
 
 if not numba.config.CACHE_DIR:  # NUMBA_CACHE_DIR, where the user set it, is obeyed

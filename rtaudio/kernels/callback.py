@@ -19,6 +19,7 @@ from rtaudio.kernels.ring import READ, WRITE, ring_fill, ring_pull, ring_push, r
 
 INPUT_OVERFLOW, OUTPUT_UNDERFLOW = 0x2, 0x4  # PaStreamCallbackFlags, portaudio.h
 CONTINUE = 0  # paContinue
+CAPTURE, PLAYBACK = 1, 2  # the ends that a callback serves
 
 PORTAUDIO = types.int32(types.int64, types.int64, types.uint64, types.int64, types.uint64, types.int64)
 """PaStreamCallback: input, output, frames, time info, flags, user data; pointers as integers."""
@@ -33,7 +34,7 @@ def time_ns(memory: int, scratch: int) -> int:
 
 @numba.njit("void(int64, int64, int64)", **JIT)
 def _to_mono(memory: int, source: int, frames: int) -> None:
-    """Fill SCRATCH with the mean of the channels; NaN from a broken driver becomes silence."""
+    """Fill SCRATCH with the mean of the channels; NaN or Inf from a broken driver becomes silence."""
     words = i64(memory, w.N_WORDS)
     channels = words[w.IN_CHANNELS]
     mono = f32(words[w.SCRATCH], frames)
@@ -44,7 +45,7 @@ def _to_mono(memory: int, source: int, frames: int) -> None:
     x = f32(source, frames * channels)
     if channels == 1:
         for i in range(frames):
-            mono[i] = x[i] if x[i] == x[i] else np.float32(0.0)
+            mono[i] = x[i] if np.isfinite(x[i]) else np.float32(0.0)
         return
     scale = np.float32(1.0 / channels)
     for i in range(frames):
@@ -52,7 +53,7 @@ def _to_mono(memory: int, source: int, frames: int) -> None:
         for c in range(channels):
             total += x[i * channels + c]
         total *= scale
-        mono[i] = total if total == total else np.float32(0.0)
+        mono[i] = total if np.isfinite(total) else np.float32(0.0)
 
 
 @numba.njit("void(int64, int64, int64, int64)", **JIT)
@@ -164,8 +165,8 @@ def _fill_one_clock(memory: int, frames: int) -> None:
     if first_part > 0:
         for i in range(first_part):
             out[i] = 0.0
-        begin = 0  # zeros before the first output are as good as wet
-        end = max(end, first_part)
+        if begin <= first_part:
+            begin, end = 0, max(end, first_part)  # zeros before the first output are as good as wet
     if missing > 0:
         words[w.RING_UNDERFLOWS] += 1
         words[w.SUBSTITUTED] += missing
@@ -175,27 +176,39 @@ def _fill_one_clock(memory: int, frames: int) -> None:
         reals[w.LAST_F] = out[frames - 1]
 
 
+@numba.njit("void(int64)", **JIT)
+def _begin_playing(memory: int) -> None:
+    """Fade in once TARGET_FILL samples are there; after an interruption what is beyond them is late."""
+    words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
+    beyond = ring_fill(words[w.PLAYBACK_RING]) - words[w.TARGET_FILL]
+    if beyond < 0:
+        return
+    ring_skip(words[w.PLAYBACK_RING], beyond)
+    if words[w.PLAYING] == w.INTERRUPTED:
+        words[w.LATE_DROPPED] += beyond
+    words[w.PLAYING], reals[w.GAIN_F] = w.PLAYS, 0.0
+
+
 @numba.njit("void(int64, int64)", **JIT)
 def _fill_two_clocks(memory: int, frames: int) -> None:
     """Fill WET from the playback ring of a device on a clock of its own.
 
     An empty ring fades to silence and waits until TARGET_FILL samples are there again; what is
-    beyond the target by then is late, and dropped, so that latency does not creep.
+    beyond the target by then is dropped, so that latency does not creep.
     """
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
     ring, out = words[w.PLAYBACK_RING], f32(words[w.WET], frames)
-    fill = ring_fill(ring)
-    if words[w.PLAYING] == 0 and fill >= words[w.TARGET_FILL]:
-        words[w.LATE_DROPPED] += ring_skip(ring, fill - words[w.TARGET_FILL])
-        words[w.PLAYING], reals[w.GAIN_F] = 1, 0.0
-        fill = words[w.TARGET_FILL]
+    if words[w.PLAYING] != w.PLAYS:
+        _begin_playing(memory)
     got = 0
-    if words[w.PLAYING] != 0:
-        got = min(fill, frames)
+    if words[w.PLAYING] == w.PLAYS:
+        got = min(ring_fill(ring), frames)
         ring_pull(ring, words[w.WET], got)
         if got < frames:
-            words[w.RING_UNDERFLOWS] += 1
-            words[w.PLAYING] = 0
+            words[w.PLAYING] = w.INTERRUPTED
+    if words[w.PLAYING] == w.INTERRUPTED:
+        words[w.RING_UNDERFLOWS] += 1
+        words[w.SUBSTITUTED] += frames - got
     slope = 1.0 / words[w.FADE]
     gain = reals[w.GAIN_F]
     for i in range(got):
@@ -206,7 +219,6 @@ def _fill_two_clocks(memory: int, frames: int) -> None:
     for i in range(got, frames):
         last *= 0.98  # a decay of 1 ms at 48 kHz: short, and no step
         out[i] = last
-    words[w.SUBSTITUTED] += (frames - got) if words[w.RING_UNDERFLOWS] > 0 else 0
     reals[w.LAST_F], reals[w.GAIN_F] = last if abs(last) > 1e-9 else 0.0, gain
 
 
@@ -226,30 +238,47 @@ def playback(memory: int, target: int, frames: int, flags: int) -> None:
         words[w.OUTPUT_UNDERFLOWS] += 1
 
 
-@numba.njit("int64(int64, int64)", **JIT)
-def _room(memory: int, frames: int) -> int:
-    """The part of a block that the working memory holds: never write beyond it."""
-    return min(frames, i64(memory, w.N_WORDS)[w.MAX_FRAMES])
+@numba.njit("int64(int64, int64, int64)", **JIT)
+def _frame(buffer: int, at: int, channels: int) -> int:
+    """Address of frame `at` of an interleaved buffer; a missing one (0) stays missing."""
+    return buffer + 4 * at * channels if buffer != 0 else 0
+
+
+@numba.njit("void(int64, int64, int64, int64, int64, int64)", **JIT)
+def _serve(memory: int, x: int, out: int, frames: int, flags: int, ends: int) -> None:
+    """Capture and playback of a block of any size, in pieces that the working memory holds.
+
+    Some hosts hand over more than was asked for. Both ends advance piece by piece together: the
+    history of dry sound reaches no further.
+    """
+    words = i64(memory, w.N_WORDS)
+    done = 0
+    while done < frames:
+        size = min(frames - done, words[w.MAX_FRAMES])
+        if ends & CAPTURE:
+            capture(memory, _frame(x, done, words[w.IN_CHANNELS]), size, flags)
+        if ends & PLAYBACK:
+            playback(memory, _frame(out, done, words[w.OUT_CHANNELS]), size, flags)
+        flags = 0  # counted with the first piece
+        done += size
 
 
 @numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
 def duplex_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
     """PaStreamCallback of a stream with input and output on one clock."""
-    n = _room(memory, types.int64(frames))
-    capture(memory, x, n, types.int64(flags))
-    playback(memory, out, n, types.int64(flags))
+    _serve(memory, x, out, types.int64(frames), types.int64(flags), CAPTURE | PLAYBACK)
     return CONTINUE
 
 
 @numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
 def capture_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
     """PaStreamCallback of an input stream on a clock of its own."""
-    capture(memory, x, _room(memory, types.int64(frames)), types.int64(flags))
+    _serve(memory, x, 0, types.int64(frames), types.int64(flags), CAPTURE)
     return CONTINUE
 
 
 @numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
 def playback_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
     """PaStreamCallback of an output stream on a clock of its own."""
-    playback(memory, out, _room(memory, types.int64(frames)), types.int64(flags))
+    _serve(memory, 0, out, types.int64(frames), types.int64(flags), PLAYBACK)
     return CONTINUE

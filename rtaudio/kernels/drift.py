@@ -18,7 +18,8 @@ from rtaudio.kernels.ring import ring_fill, ring_push
 SMOOTHING_S = 2.0  # of the measured fill, well under the servo's own time
 SERVO_S = 15.0  # time constant of the proportional part; the integral's is 4 times as long
 LOCK_HOPS = 100  # hops whose mean is the set point; at 100 ppm a second moves it by 5 samples
-LIMIT = 1e-3  # clocks of real devices differ by less than 300 ppm
+CLOCKS = 5e-4  # clocks of real devices differ by less than 300 ppm
+LIMIT = 1e-3  # of all steering: 1.7 cents, which nobody hears
 
 
 @numba.njit("float64(int64)", **JIT)
@@ -41,25 +42,28 @@ def path_samples(memory: int) -> float:
 def _steer(memory: int) -> None:
     """Update RATIO_F, output samples for each input sample.
 
-    The set point is the mean length of the path over the first LOCK_HOPS after playing began:
-    the callback started it with TARGET_FILL samples, and whatever it was then it shall stay.
+    The set point is the mean length of the path over the first LOCK_HOPS that play on end: the
+    callback started with TARGET_FILL samples, and whatever the path was then it shall stay. An
+    interruption does not move it: the path may come back longer, by what the engine still had
+    to catch up when the ring was full enough, and is brought back.
     """
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
-    if words[w.PLAYING] == 0:
-        words[w.SERVO_HOPS] = 0
+    locked = words[w.SERVO_HOPS] == LOCK_HOPS
+    if words[w.PLAYING] != w.PLAYS:
+        reals[w.ERROR_F] = 0.0
+        words[w.SERVO_HOPS] = LOCK_HOPS if locked else 0
         return
-    words[w.SERVO_HOPS] += 1
     length = path_samples(memory)
-    if words[w.SERVO_HOPS] <= LOCK_HOPS:
+    if not locked:
+        words[w.SERVO_HOPS] += 1
         before = reals[w.SETPOINT_F] if words[w.SERVO_HOPS] > 1 else 0.0
         reals[w.SETPOINT_F] = before + (length - before) / words[w.SERVO_HOPS]
-        reals[w.ERROR_F] = 0.0
         return
     hop_s = words[w.HOP] / words[w.SAMPLE_RATE]
     reals[w.ERROR_F] += hop_s / SMOOTHING_S * (length - reals[w.SETPOINT_F] - reals[w.ERROR_F])
     relative = reals[w.ERROR_F] / (SERVO_S * words[w.SAMPLE_RATE])
-    reals[w.INTEGRAL_F] -= relative * hop_s / (4.0 * SERVO_S)
-    reals[w.INTEGRAL_F] = min(LIMIT, max(-LIMIT, reals[w.INTEGRAL_F]))
+    if abs(relative) < CLOCKS:  # more is not the clocks' doing, and would teach the integral wrong
+        reals[w.INTEGRAL_F] -= relative * hop_s / (4.0 * SERVO_S)
     reals[w.RATIO_F] = 1.0 + min(LIMIT, max(-LIMIT, reals[w.INTEGRAL_F] - relative))
 
 

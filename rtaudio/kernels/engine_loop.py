@@ -57,17 +57,12 @@ def _hops_of_latency(memory: int) -> int:
 def _jump_to_newest(memory: int) -> None:
     """Give up a backlog: what is in the capture ring is too old to be heard.
 
-    DROPPED is read before and after the cursor, so that exactly the drops that lie before the
-    samples still to come are counted into SHIFT.
+    How many samples were dropped before those still to come is not known yet: the callback may
+    be dropping a block right now. It is looked up when they are there (`engine_begin`).
     """
     words = i64(memory, w.N_WORDS)
-    ring = words[w.CAPTURE_RING]
-    dropped, write = -1, 0
-    while dropped != load_acquire(memory + 8 * w.DROPPED):
-        dropped = load_acquire(memory + 8 * w.DROPPED)
-        write = load_acquire(ring + 8 * WRITE)
-    ring_skip(ring, write - i64(ring, READ + 1)[READ])
-    words[w.SHIFT] = dropped
+    ring_skip(words[w.CAPTURE_RING], ring_fill(words[w.CAPTURE_RING]))
+    words[w.SHIFT] = -1
     words[w.JUMPS] += 1
     words[w.UNHEARD] = _hops_of_latency(memory)
 
@@ -101,6 +96,8 @@ def engine_begin(memory: int) -> int:
     if fill > words[w.BACKLOG]:
         _jump_to_newest(memory)
         return 0
+    if words[w.SHIFT] < 0:  # every drop so far was before this hop: since the jump there was room
+        words[w.SHIFT] = load_acquire(memory + 8 * w.DROPPED)
     _take(memory)
     level = words[w.LEVEL]
     words[w.DID_RUN] = 1 if level < BYPASSED or words[w.WARM] > 0 or reals[w.WET_F] > 0.0 else 0
@@ -181,7 +178,11 @@ def _show(memory: int) -> None:
 
 @numba.njit("void(int64)", **JIT)
 def _push(memory: int) -> None:
-    """Hand the hop to the playback ring, labelled with the input time it belongs to."""
+    """Hand the hop to the playback ring, labelled with the input time it belongs to.
+
+    The label is of the whole ring, so it moves only when the ring is empty. After a jump all in
+    it is late, and the callback drops it; a hop that is finished before that is not heard.
+    """
     words = i64(memory, w.N_WORDS)
     if words[w.UNHEARD] > 0:
         words[w.UNHEARD] -= 1
@@ -191,7 +192,9 @@ def _push(memory: int) -> None:
         return
     ring = words[w.PLAYBACK_RING]
     offset = words[w.HOP_TIME] - i64(ring, READ + 1)[WRITE]
-    if offset != words[w.PLAY_OFFSET]:  # after a jump, when the ring is empty
+    if offset != words[w.PLAY_OFFSET]:
+        if ring_fill(ring) > 0:
+            return
         store_release(memory + 8 * w.PLAY_OFFSET, offset)
     if ring_push(ring, words[w.Y], words[w.HOP]) == 0:
         words[w.PUSH_FULL] += 1

@@ -49,7 +49,7 @@ CAPTURE_CLOCK = 54                              # two words for clock_gettime
 PLAY_TIME, PLAYBACK_NS, PLAYBACK_BLOCKS, OUTPUT_UNDERFLOWS = 64, 65, 66, 67
 RING_UNDERFLOWS, SUBSTITUTED, LATE_DROPPED = 68, 69, 70  # blocks, samples, samples
 PLAYBACK_CLOCK = 71                             # two words
-PLAYING = 73                                    # two clocks: 0 while the ring fills
+PLAYING = 73                                    # two clocks: one of the values below
 STEP_LEFT = 74                                  # samples left of a step being smoothed
 LAST_F, STEP_F, MIX_F, GAIN_F = 75, 76, 77, 78  # last sample out, its step, wet share, fade-in gain
 
@@ -58,7 +58,7 @@ PLAY_OFFSET, HOPS, MISSES, NAN_HOPS, JUMPS, LEVEL = 96, 97, 98, 99, 100, 101
 MAX_NS, LAST_NS = 102, 103                      # compute time of a hop
 ENGINE_CLOCK = 104                              # two words
 HOP_START, HOP_READY, HOP_TIME = 106, 107, 108  # of the hop in work: ns, ns, input time
-SHIFT = 109                                     # samples jumped over or dropped before now
+SHIFT = 109                                     # DROPPED before what is in the capture ring; -1 after a jump
 STRIKES_F, CALM, PATIENCE = 110, 111, 112       # overload ladder
 WARM = 113                                      # hops to run unheard before the wet sound returns
 DID_RUN = 114                                   # whether the hop in work went through the stage
@@ -78,4 +78,7 @@ RUN, BYPASS = 144, 145
 NOW = 146                                       # virtual time in ns, set by the simulation
 
 N_WORDS = 160
+
+# PLAYING: silence until the ring is filled; sound; silence until it is filled again.
+NOT_BEGUN, PLAYS, INTERRUPTED = 0, 1, 2
 # fmt: on

@@ -109,9 +109,10 @@ class Ring:
     def fill(self) -> int:
         return int(ring_fill(self.address))
 
-    def copy_from(self, other: Ring) -> None:
-        """Take over the content of another ring of the same capacity that nobody uses now."""
-        self._memory[:] = other._memory
+    @property
+    def bytes(self) -> np.ndarray:
+        """Header and samples, to be copied while nobody uses the ring."""
+        return self._memory.view(np.uint8)
 
     def push(self, x: np.ndarray) -> bool:
         """Write contiguous float32 samples; False, and nothing written, where they don't fit."""

@@ -67,35 +67,50 @@ def _hear(sim: int, memory: int) -> None:
     s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
     block, size, channels = s[BLOCK], s[X_SIZE], m[w.IN_CHANNELS]
     x, out = f32(s[X], size), f32(s[IN_BLOCK], block * channels)
-    start = s[IN_COUNT] * block
+    at = s[IN_COUNT] * block
+    if s[CYCLIC]:
+        at %= size
     for i in range(block):
-        at = (start + i) % size if s[CYCLIC] else start + i
         value = x[at] if at < size else np.float32(0.0)
         for c in range(channels):
             out[i * channels + c] = value
+        at += 1
+        if s[CYCLIC] and at == size:
+            at = 0
     s[IN_COUNT] += 1
 
 
 @numba.njit("void(int64, int64)", **JIT)
-def _speak(sim: int, memory: int) -> None:
-    """Keep what was played (first channel), and watch a tone for clicks.
+def _watch(sim: int, memory: int) -> None:
+    """Look for clicks in a tone.
 
     A pure tone obeys y[n] = 2 cos(omega) y[n-1] - y[n-2]; any lost, doubled or bent sample is a
     residual.
     """
     s, m, reals = i64(sim, N_WORDS), i64(memory, w.N_WORDS), f64(sim, N_WORDS)
-    block, size, channels = s[BLOCK], s[Y_SIZE], m[w.OUT_CHANNELS]
-    y, x = f32(s[Y], size), f32(s[OUT_BLOCK], block * channels)
-    start = s[OUT_COUNT] * block
-    watch_from = s[WATCH_FROM]
+    channels, first = m[w.OUT_CHANNELS], s[WATCH_FROM] - s[OUT_COUNT] * s[BLOCK]
+    x = f32(s[OUT_BLOCK], s[BLOCK] * channels)
     before, before2, worst, tone = reals[BEFORE_F], reals[BEFORE2_F], reals[WORST_F], reals[TONE_F]
-    for i in range(block):
+    for i in range(s[BLOCK]):
         value = np.float64(x[i * channels])
-        y[(start + i) % size] = value
-        if tone != 0.0 and start + i >= watch_from:
+        if i >= first:
             worst = max(worst, abs(value - tone * before + before2))
         before2, before = before, value
     reals[BEFORE_F], reals[BEFORE2_F], reals[WORST_F] = before, before2, worst
+
+
+@numba.njit("void(int64, int64)", **JIT)
+def _speak(sim: int, memory: int) -> None:
+    """Keep what was played (first channel)."""
+    s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
+    block, size, channels = s[BLOCK], s[Y_SIZE], m[w.OUT_CHANNELS]
+    y, x = f32(s[Y], size), f32(s[OUT_BLOCK], block * channels)
+    at = s[OUT_COUNT] * block % size
+    for i in range(block):
+        y[at] = x[i * channels]
+        at = at + 1 if at + 1 < size else 0
+    if f64(sim, N_WORDS)[TONE_F] != 0.0:
+        _watch(sim, memory)
     s[OUT_COUNT] += 1
 
 

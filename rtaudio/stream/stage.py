@@ -94,22 +94,26 @@ class NativeStage:
         """The arenas of `walk`."""
         return (stage.arena for stage in self.walk())
 
+    def remembered(self) -> list[np.ndarray]:
+        """Views, in bytes, of all that this stage alone remembers, its children not counted."""
+        return [self.arena.state_bytes]
+
     def save_state(self) -> bytes:
         """Everything the stage remembers; `load_state` goes on from there bit-exactly."""
-        return b"".join(arena.state_bytes.tobytes() for arena in self.arenas())
+        return b"".join(part.tobytes() for stage in self.walk() for part in stage.remembered())
 
     def load_state(self, saved: bytes) -> None:
         """Restore what `save_state` of an equally built stage returned.
 
         Raises ConfigError where the length does not fit.
         """
-        expected = sum(arena.state_bytes.size for arena in self.arenas())
+        parts = [part for stage in self.walk() for part in stage.remembered()]
+        expected = sum(part.size for part in parts)
         if len(saved) != expected:
             raise ConfigError(f"saved state has {len(saved)} bytes, this stage keeps {expected}")
         data = np.frombuffer(saved, np.uint8)
-        for arena in self.arenas():
-            arena.state_bytes[:] = data[: arena.state_bytes.size]
-            data = data[arena.state_bytes.size :]
+        for part in parts:
+            part[:], data = data[: part.size], data[part.size :]
 
     def clone(self) -> Self:
         """An independent stage that goes on from this one's state."""
@@ -118,6 +122,9 @@ class NativeStage:
         other.children = tuple(child.clone() for child in self.children)
         other._bind()
         return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.clone()  # field by field, the copy's addresses would be the original's
 
     def _bind(self) -> None:
         """Write the addresses of `children` into the arena. For stages that have children."""

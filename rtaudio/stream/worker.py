@@ -44,10 +44,12 @@ class WorkerStage(NativeStage):
         self._in, self._out = (Ring(_room(hop)) for _ in range(2))
         history = 1 << (latency + 2 * hop).bit_length()
         words = (hop, delay_hops, latency, history, self._in.address, self._out.address)
-        zeros = {"history": history, "frame": hop + 1, "pending": hop + 1}
-        state = {name: np.zeros(size, np.float32) for name, size in zeros.items()}
-        state |= {"counts": np.zeros(5, np.int64), "edge": np.zeros(1, np.float32)}
-        arena = Arena(words, state=state)
+        sizes = {"history": history, "frame": hop + 1, "pending": hop + 1, "edge": 1}
+        state: dict[str, np.ndarray] = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
+        state["flags"] = np.zeros(3, np.int64)
+        state["flags"][k.WAS_RESET] = 1
+        arena = Arena(words, constants={"counts": np.zeros(2, np.int64)}, state=state)
+        arena["flags"][k.WAS_RESET] = 0  # set only where the engine puts the initial state back
         super().__init__(k.worker_step.address, arena, stage.in_spec, stage.out_spec, latency)
         self._frames = np.zeros((2, hop + 1), np.float32)
         self._stop = threading.Event()
@@ -60,16 +62,31 @@ class WorkerStage(NativeStage):
     def reset(self) -> None:
         super().reset()
         self.inner.reset()
+        self.arena["counts"][:] = 0
+        self.arena["flags"][k.WAS_RESET] = 0
         for ring in (self._in, self._out):
             ring.words[1:] = 0
 
     def clone(self) -> Self:
         """An independent stage that goes on from this one's state; the inner stage is deep-copied."""
         other = type(self)(copy.deepcopy(self.inner), self.delay_hops)
-        other.arena.state_bytes[:] = self.arena.state_bytes
-        for mine, its in ((self._in, other._in), (self._out, other._out)):
-            its.copy_from(mine)
+        for mine, its in zip(self._own_memory(), other._own_memory(), strict=True):
+            its[:] = mine
         return other
+
+    def _own_memory(self) -> list[np.ndarray]:
+        rings = [ring.bytes for ring in (self._in, self._out)]
+        return [self.arena.state_bytes, self.arena["counts"].view(np.uint8), *rings]
+
+    def remembered(self) -> list[np.ndarray]:
+        """What is in the queues, too, and what the inner stage remembers.
+
+        Raises ConfigError where that can't be told: a Python stage keeps its state where it likes.
+        """
+        if not isinstance(self.inner, NativeStage):
+            raise ConfigError(f"the state of a {type(self.inner).__name__} in a worker can't be saved")
+        inner = [part for stage in self.inner.walk() for part in stage.remembered()]
+        return [*self._own_memory(), *inner]
 
     @property
     def late_hops(self) -> int:
@@ -98,6 +115,9 @@ class WorkerStage(NativeStage):
         frame, result = self._frames
         worked = False
         while self._in.pull(frame):
+            if frame[0] < 0:  # the engine has reset the pipeline
+                self.inner.reset()
+                frame[0] = -1 - frame[0]
             result[0] = frame[0]
             self.inner.process(frame[1:], result[1:])
             self._out.push(result)

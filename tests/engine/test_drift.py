@@ -74,12 +74,26 @@ def test_jittery_callbacks_do_not_upset_the_servo():
     assert device.worst_residual < 1e-5
 
 
-def test_after_a_stall_the_sound_fades_in_again_at_the_same_delay():
-    costs = [0.0] * 3000 + [200_000.0, 0.0]
+@pytest.mark.parametrize("catching_up_us", [0.0, 8000.0])
+def test_after_a_stall_the_sound_fades_in_again_at_the_same_delay(catching_up_us):
+    """The engine that catches up slowly still has hops to come when the sound goes on."""
+    costs = [0.0] * 1000 + [70_000.0] + [catching_up_us] * 50 + [0.0]
     engine, device = run(120.0, 100.0, faults=Faults(hop_cost_us=costs))
-    _, calm = run(20.0, 100.0)
+    calm_engine, calm = run(20.0, 100.0)
     stats = engine.stats()
-    assert stats.ring_underflows >= 1
+    # 70 ms without a hop, less the two hops that were in the ring: silence for five blocks or more.
+    assert 5 <= stats.ring_underflows <= 9
+    assert 4 * HOP <= stats.substituted_samples <= 9 * HOP
+    untroubled = calm_engine.stats()
+    assert (untroubled.ring_underflows, untroubled.substituted_samples) == (0, 0)
+    assert untroubled.late_samples_dropped == 0
     period = RATE / TONE_HZ
     moved = (delay_samples(device, 100.0) - delay_samples(calm, 100.0) + period / 2) % period - period / 2
-    assert abs(moved) < HOP
+    assert abs(moved) < HOP / 4
+    assert abs(stats.ring_latency_s - untroubled.ring_latency_s) * RATE <= HOP  # so not by whole periods
+
+
+def test_filling_the_ring_is_no_trouble():
+    """Where no whole number of hops is the target, what is beyond it is not late sound."""
+    stats = run(5.0, 0.0, block=441)[0].stats()
+    assert (stats.ring_underflows, stats.substituted_samples, stats.late_samples_dropped) == (0, 0, 0)

@@ -10,6 +10,7 @@ from rtaudio.devices.simulated import Faults, SimulatedDevice, stall
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError
+from rtaudio.kernels import live as w
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 
@@ -176,12 +177,28 @@ def test_a_stage_that_is_always_nan_gives_silence_not_nan():
     assert np.max(np.abs(y)) < 0.6
 
 
-def test_nan_from_the_microphone_is_silence():
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_nan_from_the_microphone_is_silence(value, channels):
     x = TONE.copy()
-    x[5000:5100] = np.nan
-    engine, y = run(x)
-    assert engine.stats().nan_hops == 0
-    np.testing.assert_array_equal(y[: TONE.size], expected(np.nan_to_num(x))[: TONE.size])
+    x[5000:5100] = value
+    engine, y = run(x, in_channels=channels)
+    stats = engine.stats()
+    assert stats.nan_hops == 0
+    assert stats.input_db < 0
+    x[5000:5100] = 0
+    np.testing.assert_allclose(y[: TONE.size], expected(x)[: TONE.size], atol=1e-7)
+
+
+def test_blocks_larger_than_the_working_memory_lose_nothing():
+    engine = LiveEngine(make(), SimulatedDevice(NOISE, faults=Faults(flags=[6])))
+    engine._words[w.MAX_FRAMES] = 100
+    with engine:
+        assert engine.wait(60)
+    y = engine.device.output[engine.plan.prefill :]
+    np.testing.assert_array_equal(y[: NOISE.size], expected(NOISE)[: NOISE.size])
+    stats = engine.stats()
+    assert (stats.input_overflows, stats.output_underflows, stats.ring_underflows) == (1, 1, 0)
 
 
 def test_bypass_is_the_dry_sound_at_the_wet_sounds_time():

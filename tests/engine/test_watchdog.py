@@ -1,6 +1,7 @@
 """The watchdog with the test as its clock; the device is a stand-in that counts."""
 
 import numpy as np
+import pytest
 
 from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.engine.live import LiveEngine
@@ -13,7 +14,7 @@ class FakeEngine:
     device = None
 
     def __init__(self):
-        self.heartbeat, self.present, self.attempts = 0, True, []
+        self.heartbeat, self.present, self.attempts = (0, 0), True, []
 
     def restart(self):
         self.attempts.append(self.now)
@@ -24,12 +25,15 @@ class FakeEngine:
         self.now = now_s
         watchdog.check(now_s)
 
+    def beat(self, capture=1, playback=1):
+        self.heartbeat = self.heartbeat[0] + capture, self.heartbeat[1] + playback
+
 
 def test_a_beating_device_is_left_alone():
     engine = FakeEngine()
     dog = Watchdog(engine)
     for tick in range(100):
-        engine.heartbeat += 1
+        engine.beat()
         engine.look(dog, tick / 4)
     assert engine.attempts == []
 
@@ -47,10 +51,24 @@ def test_a_lost_device_is_tried_with_back_off_until_it_is_back():
     assert dog.lost
     engine.present = True
     engine.look(dog, 30.0)
-    engine.heartbeat += 1
+    engine.beat()
     engine.look(dog, 30.25)
     assert not dog.lost
     assert lines == ["the device is gone; waiting for it to come back", "the device is back"]
+
+
+@pytest.mark.parametrize("lost", [{"capture": 0}, {"playback": 0}])
+def test_one_of_two_devices_is_missed_while_the_other_goes_on(lost):
+    engine, lines = FakeEngine(), []
+    dog = Watchdog(engine, lines.append)
+    for tick in range(8):
+        engine.beat(**lost if tick > 2 else {})
+        engine.look(dog, tick / 4)
+    assert engine.attempts == [1.5]
+    assert dog.lost
+    engine.beat()
+    engine.look(dog, 2.0)
+    assert not dog.lost
 
 
 def test_a_device_that_reopens_but_stays_silent_is_tried_again():

@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
+from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.mel import MelSpectrogram, Mfcc
 from rtaudio.dsp.stft import Analysis, Synthesis
+from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
 from rtaudio.stream.native import native_stage
+from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.worker import WorkerStage
 from rtaudio.testing import Case, laws_for
 
 
@@ -70,6 +74,14 @@ CASES = {
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
     "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
     "mfcc": Case(lambda: Mfcc(40, 13)),
+    "worker": Case(lambda: WorkerStage(Gain(160, -6.0)), passes_delta=True, bound=1),
+    "worker in a pipeline": Case(
+        lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
+    ),
+    "pipeline, two deep": Case(
+        lambda: Pipeline([Pipeline([stft(320, 160), Pipeline([Delay(160, 7)])]), Gain(160, -6.0)]),
+        passes_delta=True,
+    ),
     "samples to mfcc": Case(
         lambda: Pipeline([Analysis(512, 160), MelSpectrogram(512, 16000, 40, log="db"), Mfcc(40, 13)])
     ),
@@ -85,3 +97,35 @@ CASES = {
 )
 def test_law(law, name):
     law(CASES[name])
+
+
+@native_stage(state={"last": 0.0})
+def decaying(state, x, out):
+    for i in range(x.size):
+        state.last = np.float32(0.9) * state.last + x[i]
+        out[i] = state.last
+
+
+def test_denormal_numbers_are_zero():
+    """A decay ends in silence; denormal arithmetic would go on, slowly, for ever."""
+    stage = decaying(480)
+    impulse, silence, out = np.ones(480, np.float32), np.zeros(480, np.float32), np.empty(480, np.float32)
+    stage.process(impulse, out)
+    for _ in range(4):  # 0.9 to the power of 830 is the least normal number
+        stage.process(silence, out)
+    assert not out.any()
+    assert stage.arena["last"] == 0.0
+    tiny = np.float32(1e-40)
+    assert tiny * np.float32(0.5) != 0.0  # and Python's own arithmetic is as it was
+
+
+def test_denormal_numbers_are_zero_live_as_offline():
+    x = np.zeros(4800, np.float32)
+    x[:480] = 1.0
+    stage = Pipeline([decaying(480), *[Gain(480, 120.0) for _ in range(6)]])  # 1e-38 is loud now
+    engine = LiveEngine(stage.clone(), SimulatedDevice(x))
+    with engine:
+        assert engine.wait(30)
+    got, expected = engine.device.output[engine.plan.prefill :][: x.size], run_offline(stage, x)
+    assert np.max(np.abs(expected)) > 0
+    np.testing.assert_array_equal(got, expected)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from rtaudio.devices.simulated import SimulatedDevice
+from rtaudio.dsp.delay import Delay
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError
+from rtaudio.kernels.worker import TAGS
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import Spec
@@ -85,6 +87,81 @@ def test_late_results_are_replaced_by_dry_sound_of_the_same_time_and_dropped():
     np.testing.assert_allclose(out[middle], -expected[middle], atol=1e-4)  # dry: not negated
     assert stage.late_hops == 5
     assert np.max(np.abs(np.diff(out))) < 0.15  # dry and wet differ by up to 2; a click would too
+
+
+class Sum(Negate):
+    """The sum of all input: one NaN stays for ever, unless the stage is reset."""
+
+    def __init__(self):
+        super().__init__()
+        self.total = 0.0
+
+    def process(self, x, out):
+        self.total += float(x.sum())
+        out[:] = self.total
+
+    def reset(self):
+        self.total = 0.0
+
+
+@pytest.mark.parametrize("delay_hops", [1, 2])
+def test_the_engines_reset_reaches_the_stage_and_later_results_are_heard(delay_hops):
+    """What the engine does with a hop that is NaN: it puts back the initial state, in native code."""
+    stage = WorkerStage(Sum(), delay_hops)
+    x, out = np.ones(HOP, np.float32), np.empty(HOP, np.float32)
+    heard = []
+    for hop in range(20):
+        stage.process(x * np.nan if hop == 10 else x, out)
+        heard.append(out[-1])
+        if not np.isfinite(out).all():
+            stage.arena.reset()
+    # hop 10 comes out delay_hops later, and so do those that were on their way behind it
+    assert np.isnan(heard[10 + delay_hops : 11 + 2 * delay_hops]).all()
+    first = 11 + 2 * delay_hops
+    assert heard[first] == HOP  # new, and one hop old
+    resets = delay_hops  # the NaNs behind the first reset it again
+    assert heard[first + resets + 1] == 2 * HOP
+    assert stage.late_hops == 0
+
+
+def test_hops_are_numbered_modulo_what_a_float_counts():
+    stage = WorkerStage(Negate(), 2)
+    stage.arena["counts"][0] = TAGS - 5
+    out = run_offline(stage, NOISE)
+    np.testing.assert_array_equal(out[3 * HOP :], delayed(NOISE, 2)[3 * HOP :])
+    assert stage.late_hops == 2  # the two that were never handed over
+
+
+def test_late_results_leave_no_step_in_short_hops():
+    """16 samples are too short for the step from wet to dry to fade: it goes on in the next hop."""
+    short = Negate()
+    short.in_spec = short.out_spec = Spec((16,))
+    stage = WorkerStage(short)
+    tone = np.sin(2 * np.pi * 50 * np.arange(200 * 16) / RATE).astype(np.float32)
+    out = np.empty_like(tone)
+    for i in range(200):
+        hop = slice(16 * i, 16 * (i + 1))
+        super(WorkerStage, stage).process(tone[hop], out[hop])
+        if not 80 <= i < 120:
+            stage._work_off()
+    assert stage.late_hops == 41  # with one for which the queue had no room
+    assert np.max(np.abs(np.diff(out))) < 0.15
+
+
+def test_a_native_stage_in_a_worker_is_cloned_and_saved_with_its_queues():
+    stage = WorkerStage(Delay(HOP, 700), 2)
+    out, other = np.empty((2, HOP), np.float32)
+    for hop in NOISE.reshape(-1, HOP)[:5]:
+        stage.process(hop, out)
+    twin, loaded = stage.clone(), WorkerStage(Delay(HOP, 700), 2)
+    loaded.load_state(stage.save_state())
+    for hop in NOISE.reshape(-1, HOP)[5:]:
+        stage.process(hop, out)
+        for copy in (twin, loaded):
+            copy.process(hop, other)
+            np.testing.assert_array_equal(out, other)
+    with pytest.raises(ConfigError, match="Negate"):
+        Pipeline([WorkerStage(Negate())]).save_state()
 
 
 def test_live_a_stuck_worker_costs_hops_and_never_the_stream():

@@ -1,0 +1,82 @@
+"""The engine's half of the time-line, with the test as device: cursors set as a race would leave them."""
+
+import numpy as np
+import pytest
+
+from rtaudio.devices.simulated import SimulatedDevice
+from rtaudio.dsp.delay import Delay
+from rtaudio.engine.live import LiveEngine
+from rtaudio.kernels import live as w
+from rtaudio.kernels.engine_loop import engine_begin, engine_finish
+
+HOP = 480
+HOPS = np.arange(1, 100, dtype=np.float32).repeat(HOP).reshape(-1, HOP)  # hop n holds n + 1
+
+
+class Engine:
+    """A live engine that is run by hand; `capture` and `playback` are its rings."""
+
+    def __init__(self, latency=0):
+        self._live = LiveEngine(Delay(HOP, latency), SimulatedDevice(HOPS[0]))
+        memory = self._live._memory
+        self.words, self.address = memory.words, int(memory.words.ctypes.data)
+        self.capture, self.playback = memory.capture_ring, memory.playback_ring
+
+    def hop(self):
+        """Run the engine once; whether it had a hop."""
+        began = engine_begin(self.address)
+        if began:
+            engine_finish(self.address)
+        return bool(began)
+
+    def fall_behind(self):
+        """A backlog, and the jump over it; returns the number of samples jumped over."""
+        jumped = 0
+        while jumped <= self.words[w.BACKLOG]:
+            assert self.capture.push(HOPS[0])
+            jumped += HOP
+        assert not self.hop()
+        assert self.words[w.JUMPS] == 1
+        assert self.capture.fill == 0
+        return jumped
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+def test_a_block_that_was_being_dropped_during_the_jump_is_counted(engine):
+    jumped = engine.fall_behind()
+    engine.words[w.DROPPED] += HOP  # the callback had found the ring full before the jump
+    engine.capture.push(HOPS[1])
+    assert engine.hop()
+    assert engine.words[w.HOP_TIME] == jumped + HOP
+    assert engine.words[w.PLAY_OFFSET] == jumped + HOP
+
+
+def test_late_sound_in_the_playback_ring_is_not_taken_for_new(engine):
+    engine.capture.push(HOPS[0])
+    assert engine.hop()
+    jumped = engine.fall_behind()
+    engine.capture.push(HOPS[1])
+    assert engine.hop()  # before the callback has dropped hop 0
+    assert (engine.words[w.PLAY_OFFSET], engine.playback.fill) == (0, HOP)
+    out = np.empty(HOP, np.float32)
+    engine.playback.pull(out)
+    engine.capture.push(HOPS[2])
+    assert engine.hop()
+    assert engine.words[w.PLAY_OFFSET] == jumped + HOP
+    engine.playback.pull(out)
+    np.testing.assert_array_equal(out, HOPS[2])
+
+
+def test_after_a_jump_what_the_stage_still_held_is_not_heard():
+    engine = Engine(latency=HOP + 1)
+    engine.fall_behind()
+    out = np.empty(HOP, np.float32)
+    for n, heard in ((5, False), (6, False), (7, True)):
+        engine.capture.push(HOPS[n])
+        assert engine.hop()
+        assert engine.playback.pull(out) == heard
+    np.testing.assert_array_equal(out, np.append(HOPS[5, -1:], HOPS[6, 1:]))
