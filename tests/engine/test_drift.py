@@ -101,6 +101,13 @@ def test_after_a_stall_the_sound_fades_in_again_at_the_same_delay(catching_up_us
     assert abs(stats.ring_latency_s - untroubled.ring_latency_s) * RATE <= HOP  # so not by whole periods
 
 
+def test_an_interruption_fades_to_silence_and_back():
+    _, device = run(9.0, 0.0, faults=Faults(hop_cost_us=[0.0] * 400 + [200_000.0, 0.0]))
+    assert np.count_nonzero(np.abs(device.output) < 1e-6) > 5 * HOP
+    # the decay of 2 % a sample from a peak of 0.5; the tone itself moves by 0.0033
+    assert np.max(np.abs(np.diff(device.output[RATE : 8 * RATE]))) < 0.0101
+
+
 def test_filling_the_ring_is_no_trouble():
     """Where no whole number of hops is the target, what is beyond it is not late sound."""
     stats = run(5.0, 0.0, block=441)[0].stats()
