@@ -37,13 +37,13 @@ class MixConfig:
     two_noises: float = 0.30
     synthetic_noise: float = 0.10
     babble: float = 0.04
-    transients: float = 0.12
-    reverberant: float = 0.35
+    transients: float = 0.18
+    reverberant: float = 0.20
     equalised: float = 0.5
     band_limited: float = 0.12
     snr_mean_db: float = 5.0
     snr_spread_db: float = 6.0
-    snr_wide_db: tuple[float, float] = (-6.0, 25.0)
+    snr_wide_db: tuple[float, float] = (-8.0, 20.0)
     wide_share: float = 0.4
     transient_snr_db: tuple[float, float] = (-10.0, 5.0)
     level_db: tuple[float, float] = (-48.0, -14.0)
@@ -80,8 +80,9 @@ class Batch:
 class Picker:
     """Draws clips by speaker or class, not by file: a long recording is not a loud vote.
 
-    A source weighs √(groups × minutes), a group the same within it. Speech that ends under
-    12 kHz weighs 0.3: it teaches voices, but nothing about the highs.
+    A source weighs √(variety × minutes), a group the same within it. Variety is speakers for speech,
+    recordings for noise: an hour of one rain is one rain. Speech that ends under 12 kHz weighs 0.3: it
+    teaches voices, but nothing about the highs.
     """
 
     NARROW_HZ, NARROW_WEIGHT = 12000.0, 0.3
@@ -100,7 +101,8 @@ class Picker:
         clips = [clip for group in groups.values() for clip in group if clip.speed == 1.0]
         minutes = sum(clip.length for clip in clips) / SAMPLE_RATE / 60
         narrow = clips[0].kind == "speech" and np.median([c.bandwidth_hz for c in clips]) < self.NARROW_HZ
-        return float(np.sqrt(len(groups) * minutes)) * (self.NARROW_WEIGHT if narrow else 1.0)
+        variety = len(groups) if clips[0].kind == "speech" else len(clips)
+        return float(np.sqrt(variety * minutes)) * (self.NARROW_WEIGHT if narrow else 1.0)
 
     def group(self, rng: np.random.Generator) -> list[Clip]:
         """Clips of one speaker or class, all at one speed."""

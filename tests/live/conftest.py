@@ -3,18 +3,36 @@
 Where their programs are missing a test is skipped by name; with CI set it fails instead.
 """
 
+import dataclasses
 import os
 
+import numpy as np
 import pytest
 
-from benchmarks.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
+from benchmarks.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing, small_disk
+from rtaudio.nn.denoise import NET_NAME, tensor_shapes
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.weights import save_weights
 
 
 def need(programs, package):
     absent = missing(programs)
     if absent:
-        reason = f"{', '.join(absent)} missing: sudo apt-get install -y {package}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        give_up(f"{', '.join(absent)} missing: sudo apt-get install -y {package}")
+
+
+def give_up(reason):
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture
+def small_folder(tmp_path):
+    """A folder on a disk of 256 KiB: a little over half a second of two recordings."""
+    try:
+        with small_disk(tmp_path / "disk", 256 * 1024) as folder:
+            yield folder
+    except PermissionError as error:
+        give_up(str(error))
 
 
 @pytest.fixture
@@ -29,3 +47,12 @@ def pulse_server():
     need(PULSE_PROGRAMS, "pulseaudio pulseaudio-utils libasound2-plugins")
     with PulseServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A small net with weights from nowhere: any net will do to compare live with offline."""
+    rng = np.random.default_rng(0)
+    config = dataclasses.replace(DenoiseConfig(), channels=16, hidden=8)
+    tensors = {n: 0.2 * rng.standard_normal(s).astype(np.float32) for n, s in tensor_shapes(config).items()}
+    return save_weights(tmp_path_factory.mktemp("models") / "random.npz", NET_NAME, config, tensors)

@@ -5,21 +5,16 @@ offline runner makes of that input, and what the probe hears is that output. A s
 hardware loses blocks where the machine is busy, so a run in which one was lost is repeated.
 """
 
-import dataclasses
-
 import numpy as np
 import pytest
 import soundfile
 
 from benchmarks.probe import ProbeProcess, delay_between
-from benchmarks.servers import eventually, small_disk
+from benchmarks.servers import eventually
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.recorder import Recorder
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.nn.denoise import NET_NAME, tensor_shapes
-from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.weights import save_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.tasks.denoise import build_denoiser
 
@@ -28,15 +23,6 @@ SIGNAL = np.concatenate([0.3 * np.random.default_rng(0).standard_normal(RATE), n
     np.float32
 )
 ATTEMPTS = 5
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    """A small net with weights from nowhere: any net will do to compare live with offline."""
-    rng = np.random.default_rng(0)
-    config = dataclasses.replace(DenoiseConfig(), channels=16, hidden=8)
-    tensors = {n: 0.2 * rng.standard_normal(s).astype(np.float32) for n, s in tensor_shapes(config).items()}
-    return save_weights(tmp_path_factory.mktemp("models") / "random.npz", NET_NAME, config, tensors)
 
 
 def wire(jack, target_client="PortAudio"):
@@ -120,26 +106,18 @@ def test_the_watchdog_brings_sound_back_when_the_server_died_and_returned(server
     assert told == ["the device is gone; waiting for it to come back", "the device is back"]
 
 
-def test_a_full_disk_ends_the_recording_and_not_the_sound(jack, tmp_path, model):
-    size = 256 * 1024  # holds a little over half a second of both files
-    try:
-        disk = small_disk(tmp_path / "disk", size)
-        folder = disk.__enter__()
-    except PermissionError as error:
-        pytest.skip(str(error))
-    try:
-        with (
-            Recorder(folder / "in.wav", folder / "out.wav", RATE) as tap,
-            LiveEngine(build_denoiser(model), PortAudioDevice(block=jack.period), tap=tap) as engine,
-        ):
-            eventually(lambda: tap.error, "a full disk")
-            hops = engine.stats().hops
-            eventually(lambda: engine.stats().hops > hops + 50, "hops after the disk was full")
-        assert str(tap.error).endswith("s: the disk is full")
-        for name in ("in.wav", "out.wav"):
-            assert soundfile.info(folder / name).frames > RATE // 8
-    finally:
-        disk.__exit__(None, None, None)
+def test_a_full_disk_ends_the_recording_and_not_the_sound(jack, small_folder, model):
+    names = small_folder / "in.wav", small_folder / "out.wav"
+    with (
+        Recorder(*names, RATE) as tap,
+        LiveEngine(build_denoiser(model), PortAudioDevice(block=jack.period), tap=tap) as engine,
+    ):
+        eventually(lambda: tap.error, "a full disk")
+        hops = engine.stats().hops
+        eventually(lambda: engine.stats().hops > hops + 50, "hops after the disk was full")
+    assert str(tap.error).endswith("s: the disk is full")
+    for name in names:
+        assert soundfile.info(name).frames > RATE // 8
 
 
 def test_the_audio_threads_run_in_real_time_or_say_why_not(pulse_server, model):
