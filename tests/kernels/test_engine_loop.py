@@ -7,6 +7,7 @@ from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
 from rtaudio.engine.live import LiveEngine
 from rtaudio.kernels import live as w
+from rtaudio.kernels.callback import duplex_callback
 from rtaudio.kernels.engine_loop import engine_begin, engine_finish
 
 HOP = 480
@@ -21,6 +22,7 @@ class Engine:
         memory = self._live._memory
         self.words, self.address = memory.words, int(memory.words.ctypes.data)
         self.capture, self.playback = memory.capture_ring, memory.playback_ring
+        self.prefill = self._live.plan.prefill
 
     def hop(self):
         """Run the engine once; whether it had a hop."""
@@ -28,6 +30,20 @@ class Engine:
         if began:
             engine_finish(self.address)
         return bool(began)
+
+    def restart(self):
+        self._live._memory.start_afresh()
+        self._live.stage.reset()
+
+    def play(self, hops):
+        """Hand over blocks of a hop, the engine in time; returns what is played."""
+        out, played = np.empty(HOP, np.float32), []
+        for x in hops:
+            duplex_callback.ctypes(x.ctypes.data, out.ctypes.data, HOP, 0, 0, self.address)
+            while self.hop():
+                pass
+            played.append(out.copy())
+        return np.concatenate(played)[self.prefill :]
 
     def fall_behind(self):
         """A backlog, and the jump over it; returns the number of samples jumped over."""
@@ -80,3 +96,18 @@ def test_after_a_jump_what_the_stage_still_held_is_not_heard():
         assert engine.hop()
         assert engine.playback.pull(out) == heard
     np.testing.assert_array_equal(out, np.append(HOPS[5, -1:], HOPS[6, 1:]))
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+def test_a_restart_fades_in_and_plays_nothing_of_before(bypass):
+    engine = Engine(latency=HOP + 1)
+    engine.words[w.BYPASS] = bypass
+    first = engine.play(HOPS[:20])
+    assert first.any()
+    engine.restart()
+    again = engine.play(HOPS[:20])
+    assert not again[: HOP + 1].any()
+    fade = 4 * engine.words[w.FADE]  # from the first output on, so part of it is over before sound comes
+    ramp = np.minimum(1, np.arange(again.size) / fade)
+    delayed = np.concatenate([np.zeros(HOP + 1, np.float32), HOPS[:20].ravel()])[: again.size]
+    np.testing.assert_allclose(again, delayed * ramp, rtol=1e-5)
