@@ -5,6 +5,7 @@ import pytest
 
 from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
+from rtaudio.dsp.gains import Gain
 from rtaudio.engine.live import LiveEngine
 from rtaudio.kernels import live as w
 from rtaudio.kernels.callback import duplex_callback
@@ -17,8 +18,9 @@ HOPS = np.arange(1, 100, dtype=np.float32).repeat(HOP).reshape(-1, HOP)  # hop n
 class Engine:
     """A live engine that is run by hand; `capture` and `playback` are its rings."""
 
-    def __init__(self, latency=0):
-        self._live = LiveEngine(Delay(HOP, latency), SimulatedDevice(HOPS[0]))
+    def __init__(self, latency=0, stage=None):
+        self._live = LiveEngine(stage or Delay(HOP, latency), SimulatedDevice(HOPS[0]))
+        self.stats = self._live.stats
         memory = self._live._memory
         self.words, self.address = memory.words, int(memory.words.ctypes.data)
         self.capture, self.playback = memory.capture_ring, memory.playback_ring
@@ -111,3 +113,18 @@ def test_a_restart_fades_in_and_plays_nothing_of_before(bypass):
     ramp = np.minimum(1, np.arange(again.size) / fade)
     delayed = np.concatenate([np.zeros(HOP + 1, np.float32), HOPS[:20].ravel()])[: again.size]
     np.testing.assert_allclose(again, delayed * ramp, rtol=1e-5)
+
+
+def test_a_restart_in_bypass_is_dry_from_the_first_sample():
+    engine = Engine(stage=Gain(HOP, -np.inf))
+    engine.words[w.BYPASS] = 1
+    engine.restart()
+    assert engine.play(HOPS[:3])[1:].all()  # sample 0 is faded in from nothing
+
+
+def test_a_hop_for_which_the_playback_ring_is_full_is_counted(engine):
+    assert engine.playback.push(np.zeros(engine.playback.capacity, np.float32))
+    engine.words[w.PLAY_OFFSET] = -engine.playback.capacity  # all of it belongs before hop 0
+    engine.capture.push(HOPS[0])
+    assert engine.hop()
+    assert engine.stats().ring_overflows == 1
