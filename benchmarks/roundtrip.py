@@ -68,7 +68,6 @@ def _measure_jack(report: Report, folder: Path, runs: int) -> None:
         "JACK, dummy driver, p=64: delay less the probe's loop, in samples",
         ("path", "runs", "least", "median", "most", "median ms"),
     )
-    measured: dict[int, tuple[float, int]] = {}
     with JackServer() as jack:
         loop = _jack_loop(jack, folder, runs)
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)

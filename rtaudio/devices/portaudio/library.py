@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import os
 import shutil
 import sys
@@ -52,7 +53,19 @@ def library() -> Any:
         raise MissingLibraryError(f"the PortAudio library is missing: {line}") from None
     if first:
         atexit.register(_leave)
+        _silence_alsa()
     return sounddevice
+
+
+def _silence_alsa() -> None:
+    """Keep ALSA from printing "underrun occurred" over the meters: xruns are counted and shown.
+
+    Its messages come from the audio thread, so their handler must not be Python. `labs` of the C
+    library does for one: it takes a word, looks at nothing, and returns.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc, alsa = ctypes.CDLL(None), ctypes.CDLL("libasound.so.2")
+        alsa.snd_lib_error_set_handler(ctypes.cast(libc.labs, ctypes.c_void_p))
 
 
 @contextlib.contextmanager
