@@ -59,12 +59,6 @@ def tanh_f32(x: Any) -> Any:
     return x * p / (_Q0 + s * (_Q2 + s * (_Q4 + s * _Q6)))
 
 
-@numba.njit(**FAST)
-def sigmoid_f32(x: Any) -> Any:
-    """Logistic function 1 / (1 + exp(-x)); error at most 2e-7."""
-    return _HALF + _HALF * tanh_f32(_HALF * x)
-
-
 # exp(x) = 2^n exp(r), |r| <= ln(2) / 2: Cephes expf (Moshier), with ln(2) in two parts so that
 # n ln(2) is subtracted without rounding. The clamp keeps 2^n a normal number.
 _EXP_LOW, _EXP_HIGH = _F(-87.3), _F(88.3)
@@ -82,6 +76,16 @@ def exp_f32(x: Any) -> Any:
     p = _E5 + r * (_E4 + r * (_E3 + r * (_E2 + r * (_E1 + r * _E0))))
     scale = _from_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
     return (_ONE + r + r * r * p) * scale
+
+
+@numba.njit(**FAST)
+def sigmoid_f32(x: Any) -> Any:
+    """Logistic function 1 / (1 + exp(-x)); error at most 1e-7, relative error 2e-7 for x above -87.
+
+    The relative one matters where an LSTM forgets slowly: with tanh, which is off by 2e-7 near 1,
+    the shipped net's gains were twice as far from float64's as they are.
+    """
+    return _ONE / (_ONE + exp_f32(-x))
 
 
 # log(m) for m in sqrt(1/2)..sqrt(2): Cephes logf (Moshier).

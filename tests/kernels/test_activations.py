@@ -34,6 +34,12 @@ def test_bounded_functions_are_exact_to_a_millionth(function, exact):
     np.testing.assert_allclose(apply(function, X), expected, rtol=0, atol=3e-7)
 
 
+def test_sigmoid_is_exact_to_float32_at_both_ends():
+    x = X[np.abs(X) < 87]
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    np.testing.assert_allclose(apply(sigmoid_f32, x), exact, rtol=2e-7, atol=0)
+
+
 def test_exp_is_exact_to_float32():
     x = X[np.abs(X) < 87]
     np.testing.assert_allclose(apply(exp_f32, x), np.exp(x.astype(np.float64)), rtol=2e-7)
