@@ -56,8 +56,10 @@ def reference_gains(config: DenoiseConfig, tensors: dict[str, Floats], spectra: 
     """Torch, over the whole clip."""
     import torch
 
+    from rtaudio.nn.denoise_torch import load_net
+
     with torch.no_grad():
-        gains: Floats = _torch_net(config, tensors)(torch.from_numpy(spectra)[None])[0].numpy()
+        gains: Floats = load_net(config, tensors)(torch.from_numpy(spectra)[None])[0].numpy()
     return gains
 
 
@@ -71,21 +73,12 @@ def native_gains(net: Denoiser, spectra: Floats) -> Floats:
     return gains
 
 
-def _torch_net(config: DenoiseConfig, tensors: dict[str, Floats]) -> Any:
-    import torch
-
-    from rtaudio.nn.denoise_torch import DenoiseNet
-
-    torch.set_num_threads(1)
-    net = DenoiseNet(config).eval()
-    net.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-    return net
-
-
 def torch_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floats) -> tuple[Timer, Floats]:
     import torch
 
-    net, frames = _torch_net(config, tensors), torch.from_numpy(spectra)
+    from rtaudio.nn.denoise_torch import load_net
+
+    net, frames = load_net(config, tensors), torch.from_numpy(spectra)
     gains = np.zeros(spectra.shape[:2], np.float32)
     state = net.initial_state()
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from rtaudio.errors import RtaudioError
 
-VERBS = ("demo", "denoise", "devices", "virtual_mic", "doctor", "models", "export", "train", "warm")
+VERBS = ("demo", "denoise", "devices", "virtual_mic", "doctor", "models", "bench", "export", "train", "warm")
 
 INTERRUPTED = 130
 
