@@ -37,7 +37,15 @@ def run(args: argparse.Namespace) -> int:
             scores,
         )
     console().print(shown)
+    for model in models:
+        print(f"card: {model['card_file']}")
     return 0
+
+
+def _scores_of_run(run: dict[str, Any]) -> dict[str, Any]:
+    """What training measured on its validation mixes, where the card has no scores of its own."""
+    names = {"si_sdr_gain_db": "SI-SDR gain dB", "si_sdr_worst_gain_db": "worst gain dB"}
+    return {label: run[name] for name, label in names.items() if name in run}
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -55,8 +63,9 @@ def _describe(name: str) -> dict[str, Any]:
         "latency_ms": latency_ms,
         "parameters": sum(tensor.size for tensor in weights.tensors.values()),
         "bytes": path.stat().st_size,
-        "licence": weights.card.get("licence", ""),
-        "scores": weights.card.get("scores", {}),
+        "licence": weights.card.get("licence", "see its card"),
+        "scores": weights.card.get("scores") or _scores_of_run(weights.card.get("run", {})),
+        "card_file": str(path.with_suffix(".md")),
         "card": weights.card,
     }
 

@@ -1,8 +1,4 @@
 import dataclasses
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +9,6 @@ from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.weights import save_weights
 
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "RTAUDIO_DEBUG": ""}
 NOISE = 0.1 * np.random.default_rng(0).standard_normal((24000, 2)).astype(np.float32)
 
 
@@ -40,19 +34,6 @@ def rtaudio(capsys, monkeypatch):
         return code, *capsys.readouterr()
 
     return run
-
-
-def start(*arguments, **options):
-    """Start the program as one of its own, with pipes."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "rtaudio", *map(str, arguments)],
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile as sf
-from conftest import ENVIRONMENT, start
+from program import ENVIRONMENT, start
 
 HEAVY = ("torch", "numba", "scipy", "matplotlib", "soundfile", "sounddevice", "rich", "numpy")
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ENVIRONMENT
+from program import ENVIRONMENT
 
 pty = pytest.importorskip("pty")
 termios = pytest.importorskip("termios")

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from rtaudio.devices.simulated import Faults, SimulatedDevice, stall
+from rtaudio.dsp.delay import Delay
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import live as w
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
+from rtaudio.stream.pipeline import Pipeline
 
 RATE = 48000
 HOP = 480
@@ -104,6 +106,12 @@ def test_one_late_hop_is_replaced_by_dry_sound_without_a_click_and_latency_does_
     np.testing.assert_allclose(y[: TONE.size], expected(TONE)[: TONE.size], atol=2e-7)
 
 
+def test_every_hop_later_than_a_hop_is_a_miss():
+    engine, _ = run(TONE, faults=stall(at_hop=50, ms=35))
+    # It and the three that came 10, 20 and 30 ms after it are done at 35 ms: 35, 25, 15 and 5 late.
+    assert engine.stats().deadline_misses == 3
+
+
 def test_substitution_does_not_click_where_wet_and_dry_differ():
     engine, y = run(TONE, stage=make(-0.5), faults=stall(at_hop=50, ms=15))
     assert engine.stats().ring_underflows >= 1
@@ -147,12 +155,54 @@ def test_an_engine_always_too_slow_climbs_to_bypass_and_stays_free_of_clicks():
 
 def test_the_ladder_comes_down_again_when_the_load_is_gone():
     long = np.tile(TONE, 6)
-    engine, y = run(long, stage=make(0.5), faults=Faults(hop_cost_us=[0.0] * 50 + [15000.0] * 10 + [100.0]))
+    wet, dry = (Pipeline([make(gain), Delay(HOP, 700)]) for gain in (0.5, 1.0))
+    engine, y = run(long, stage=wet, faults=Faults(hop_cost_us=[0.0] * 50 + [15000.0] * 10 + [100.0]))
     stats = engine.stats()
     assert stats.overload_level == 0
     assert stats.deadline_misses >= 3
-    tail = slice(-RATE, None)
-    np.testing.assert_allclose(y[: long.size][tail], expected(long, 0.5)[: long.size][tail], atol=1e-7)
+    wanted = run_offline(dry, long)
+    np.testing.assert_allclose(y[long.size - RATE : long.size], 0.5 * wanted[long.size - RATE : long.size])
+    # The stage starts afresh, and is run unheard at first: what is heard is a mix of wet and dry.
+    loud = np.abs(wanted[RATE : long.size]) > 0.1
+    share = y[RATE : long.size][loud] / wanted[RATE : long.size][loud]
+    assert 0.499 < share.min() < 0.501 < 0.999 < share.max() < 1.001
+
+
+@native_stage(params={"gain": 1.0})
+def cheaper(state, x, out):
+    for i in range(x.size):
+        out[i] = np.float32(0.25) * x[i]
+
+
+@native_stage(params={"gain": 1.0})
+def dear(state, x, out):
+    for i in range(x.size):
+        out[i] = np.float32(0.5) * x[i]
+
+
+def test_the_first_rung_runs_the_cheaper_step():
+    stage, other = dear(HOP), cheaper(HOP)
+    stage.hold_entry = other.entry
+    nested = Pipeline([Pipeline([stage])])
+    engine, y = run(TONE, stage=nested, faults=Faults(hop_cost_us=[0.0] * 50 + [10_500.0] * 4 + [0.0]))
+    assert engine.stats().overload_level == 1
+    np.testing.assert_array_equal(y[HOP : 50 * HOP], np.float32(0.5) * TONE[HOP : 50 * HOP])
+    np.testing.assert_array_equal(y[60 * HOP : TONE.size], np.float32(0.25) * TONE[60 * HOP :])
+
+
+@native_stage(state={"hops": 0})
+def nan_at_hop_150(state, x, out):
+    state.hops += 1
+    for i in range(x.size):
+        out[i] = x[i] if state.hops != 150 else np.float32(np.nan)
+
+
+def test_a_hop_that_is_nan_fades_out_and_the_next_fades_in():
+    engine, y = run(TONE, stage=nan_at_hop_150(HOP))
+    assert engine.stats().nan_hops == 1
+    assert_no_click(y[: TONE.size])
+    assert np.max(np.abs(y[149 * HOP + 200 : 150 * HOP])) < 1e-4
+    np.testing.assert_array_equal(y[151 * HOP : TONE.size], TONE[151 * HOP :])
 
 
 def test_nan_is_muted_counted_and_forgotten():

@@ -5,8 +5,10 @@ import pytest
 
 from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
+from rtaudio.dsp.gains import Gain
 from rtaudio.engine.live import LiveEngine
 from rtaudio.kernels import live as w
+from rtaudio.kernels.callback import duplex_callback
 from rtaudio.kernels.engine_loop import engine_begin, engine_finish
 
 HOP = 480
@@ -16,11 +18,13 @@ HOPS = np.arange(1, 100, dtype=np.float32).repeat(HOP).reshape(-1, HOP)  # hop n
 class Engine:
     """A live engine that is run by hand; `capture` and `playback` are its rings."""
 
-    def __init__(self, latency=0):
-        self._live = LiveEngine(Delay(HOP, latency), SimulatedDevice(HOPS[0]))
+    def __init__(self, latency=0, stage=None):
+        self._live = LiveEngine(stage or Delay(HOP, latency), SimulatedDevice(HOPS[0]))
+        self.stats = self._live.stats
         memory = self._live._memory
         self.words, self.address = memory.words, int(memory.words.ctypes.data)
         self.capture, self.playback = memory.capture_ring, memory.playback_ring
+        self.prefill = self._live.plan.prefill
 
     def hop(self):
         """Run the engine once; whether it had a hop."""
@@ -28,6 +32,20 @@ class Engine:
         if began:
             engine_finish(self.address)
         return bool(began)
+
+    def restart(self):
+        self._live._memory.start_afresh()
+        self._live.stage.reset()
+
+    def play(self, hops):
+        """Hand over blocks of a hop, the engine in time; returns what is played."""
+        out, played = np.empty(HOP, np.float32), []
+        for x in hops:
+            duplex_callback.ctypes(x.ctypes.data, out.ctypes.data, HOP, 0, 0, self.address)
+            while self.hop():
+                pass
+            played.append(out.copy())
+        return np.concatenate(played)[self.prefill :]
 
     def fall_behind(self):
         """A backlog, and the jump over it; returns the number of samples jumped over."""
@@ -80,3 +98,33 @@ def test_after_a_jump_what_the_stage_still_held_is_not_heard():
         assert engine.hop()
         assert engine.playback.pull(out) == heard
     np.testing.assert_array_equal(out, np.append(HOPS[5, -1:], HOPS[6, 1:]))
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+def test_a_restart_fades_in_and_plays_nothing_of_before(bypass):
+    engine = Engine(latency=HOP + 1)
+    engine.words[w.BYPASS] = bypass
+    first = engine.play(HOPS[:20])
+    assert first.any()
+    engine.restart()
+    again = engine.play(HOPS[:20])
+    assert not again[: HOP + 1].any()
+    fade = 4 * engine.words[w.FADE]  # from the first output on, so part of it is over before sound comes
+    ramp = np.minimum(1, np.arange(again.size) / fade)
+    delayed = np.concatenate([np.zeros(HOP + 1, np.float32), HOPS[:20].ravel()])[: again.size]
+    np.testing.assert_allclose(again, delayed * ramp, rtol=1e-5)
+
+
+def test_a_restart_in_bypass_is_dry_from_the_first_sample():
+    engine = Engine(stage=Gain(HOP, -np.inf))
+    engine.words[w.BYPASS] = 1
+    engine.restart()
+    assert engine.play(HOPS[:3])[1:].all()  # sample 0 is faded in from nothing
+
+
+def test_a_hop_for_which_the_playback_ring_is_full_is_counted(engine):
+    assert engine.playback.push(np.zeros(engine.playback.capacity, np.float32))
+    engine.words[w.PLAY_OFFSET] = -engine.playback.capacity  # all of it belongs before hop 0
+    engine.capture.push(HOPS[0])
+    assert engine.hop()
+    assert engine.stats().ring_overflows == 1

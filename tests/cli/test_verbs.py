@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from rtaudio.errors import MissingLibraryError
+from rtaudio.tasks import health
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(health, "SELF_TEST_S", 0.2)
+
+
+def broken(name):
+    raise MissingLibraryError("the PortAudio library is missing: sudo apt-get install libportaudio2")
+
+
+def test_doctor_finds_out_about_everything(rtaudio, quick):
+    code, out, _ = rtaudio("doctor", "--json")
+    told = json.loads(out)
+    levels = {check["name"]: check["level"] for check in told["checks"]}
+    assert levels["models"] == "ok"
+    assert levels["live path, 3 s"] in ("ok", "warn")
+    assert code == (0 if told["healthy"] else 3)
+    assert all(check["mend"] for check in told["checks"] if check["level"] == "warn")
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(rtaudio, quick, monkeypatch):
+    monkeypatch.setitem(health.CHECKS, "PortAudio", broken)
+    monkeypatch.setitem(health.CHECKS, "processor", lambda name: 1 / 0)
+    code, out, _ = rtaudio("doctor")
+    assert code == 3
+    assert "apt-get install libportaudio2" in out
+    assert "ZeroDivisionError" in out
+    assert "live path" in out  # one failure doesn't end the examination
+    assert "\x1b" not in out
+
+
+def test_models_tells_what_they_cost(rtaudio):
+    code, out, _ = rtaudio("models", "--json")
+    (standard,) = [model for model in json.loads(out) if model["name"] == "standard"]
+    assert code == 0
+    assert standard["bytes"] <= 5_000_000
+    assert standard["latency_ms"] == 10.0
+    assert "standard" in rtaudio("models")[1]
+
+
+def test_a_missing_library_is_exit_code_3(rtaudio, monkeypatch):
+    monkeypatch.setattr("rtaudio.devices.portaudio.library", lambda: broken(""))
+    code, out, err = rtaudio("devices")
+    assert (code, out) == (3, "")
+    assert err == "rtaudio: the PortAudio library is missing: sudo apt-get install libportaudio2\n"
+
+
+def test_warm_imports_every_kernel(rtaudio):
+    code, out, _ = rtaudio("warm", "--json")
+    assert code == 0
+    assert json.loads(out)["modules"] > 30
