@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rtaudio.cli.bench_text import PERCENTILES, micro, title_of
+from rtaudio.cli.bench_text import PERCENTILES, micro, title_of, wake_of
 from rtaudio.cli.charts import Curve, forest, stacked_bar, tail_chart, timeline
 from rtaudio.tasks.bench_compare import TOLERANCE
 from rtaudio.tasks.machine import machine_line
@@ -174,7 +174,7 @@ def _compute(report: dict[str, Any]) -> str:
         counts = [str(told["hops"]), str(told["deadline_misses"]), rtf]
         rows.append([f"{title_of(told)}, live", *(micro(live[p]) for p in PERCENTILES), *counts])
         rows.append(["warm", *(micro(warm[p]) for p in PERCENTILES), str(told["warm_hops"]), "", ""])
-    wake = report["backends"][0]["wake_us"]
+    wake = wake_of(report)
     rows.append(["late wake-up", *(micro(wake[p]) for p in PERCENTILES), "", "", ""])
     words = f"µs a hop. Timing itself costs {report['overhead_ns']:.0f} ns a hop, which is in these numbers."
     return _section("In numbers", words, _table(["", *PERCENTILES, "hops", "missed", "RTF"], rows))
