@@ -24,10 +24,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from benchmarks.report import Report, Table, installed
+from benchmarks.report import Report, Table
 from rtaudio.errors import RtaudioError
 from rtaudio.stream.offline import run_offline
 from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.machine import installed
 from rtaudio.training.data import SAMPLE_RATE, build_store
 from rtaudio.training.evaluate import Pair, Scores, score, validation_pairs
 

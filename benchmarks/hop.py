@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.paced import PERIOD_NS, time_entry, time_python, time_stage
 from benchmarks.report import Report, Table, main, percentiles
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
@@ -22,6 +21,7 @@ from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.weights import find_weights, list_models, load_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.timing import PERIOD_NS, time_entry, time_python, time_stage
 
 Floats = NDArray[np.float32]
 Timer = Callable[[int, int], NDArray[np.float64]]  # (hops, period_ns) -> µs of each
@@ -56,8 +56,10 @@ def reference_gains(config: DenoiseConfig, tensors: dict[str, Floats], spectra: 
     """Torch, over the whole clip."""
     import torch
 
+    from rtaudio.nn.denoise_torch import load_net
+
     with torch.no_grad():
-        gains: Floats = _torch_net(config, tensors)(torch.from_numpy(spectra)[None])[0].numpy()
+        gains: Floats = load_net(config, tensors)(torch.from_numpy(spectra)[None])[0].numpy()
     return gains
 
 
@@ -71,21 +73,12 @@ def native_gains(net: Denoiser, spectra: Floats) -> Floats:
     return gains
 
 
-def _torch_net(config: DenoiseConfig, tensors: dict[str, Floats]) -> Any:
-    import torch
-
-    from rtaudio.nn.denoise_torch import DenoiseNet
-
-    torch.set_num_threads(1)
-    net = DenoiseNet(config).eval()
-    net.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-    return net
-
-
 def torch_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floats) -> tuple[Timer, Floats]:
     import torch
 
-    net, frames = _torch_net(config, tensors), torch.from_numpy(spectra)
+    from rtaudio.nn.denoise_torch import load_net
+
+    net, frames = load_net(config, tensors), torch.from_numpy(spectra)
     gains = np.zeros(spectra.shape[:2], np.float32)
     state = net.initial_state()
 
@@ -104,24 +97,25 @@ def torch_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floa
 
 
 def onnx_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floats) -> tuple[Timer, Floats]:
-    from benchmarks.onnx_steps import OnnxStep, denoise_graph
+    from rtaudio.nn.denoise_onnx import denoise_graph
+    from rtaudio.nn.steps_onnx import OnnxStep
 
     graph, gains = denoise_graph(config, tensors), np.zeros(spectra.shape[:2], np.float32)
 
     def timer(hops: int, period_ns: int) -> NDArray[np.float64]:
-        run = OnnxStep(graph)
+        run = OnnxStep.of(graph)
 
         def step(k: int) -> None:
             run(spectra[k : k + 1])
 
         def check(k: int) -> None:
             step(k)
-            gains[k] = run.out[0]
+            gains[k] = run.out("gains")[0]
 
         if period_ns == 0:  # outputs are copied out in an untimed pass of its own
             for k in range(len(gains)):
                 check(k)
-            run = OnnxStep(graph)
+            run = OnnxStep.of(graph)
         return time_python(step, hops, period_ns)
 
     return timer, gains

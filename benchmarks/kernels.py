@@ -14,12 +14,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.onnx_steps import Graph, OnnxStep, add_conv, add_gru, add_lstm
-from benchmarks.paced import PERIOD_NS, time_entry, time_python, time_stage
 from benchmarks.report import Report, main
 from rtaudio.kernels.memory import FAST, STEP, f32, i64
 from rtaudio.nn.layers import CausalConv, Dense, Gru, Layer, Lstm
+from rtaudio.nn.steps_onnx import Graph, OnnxStep, add_conv, add_gru, add_lstm
 from rtaudio.stream.offline import run_frames
+from rtaudio.stream.timing import PERIOD_NS, time_entry, time_python, time_stage
 
 Floats = NDArray[np.float32]
 
@@ -143,8 +143,8 @@ def onnx_step(case: Case) -> OnnxStep:
     graph = Graph()
     x = graph.input("x", 1, case.layer.in_size)
     out = case.graph(graph, x)
-    graph.outputs = {out: (1, case.layer.out_size), **graph.outputs}
-    return OnnxStep(graph)
+    graph.output("y", out, 1, case.layer.out_size)
+    return OnnxStep.of(graph)
 
 
 def peer_errors(case: Case, x: Floats) -> float:
@@ -158,7 +158,7 @@ def peer_errors(case: Case, x: Floats) -> float:
         for frame, y in zip(x, ours, strict=True):
             onnx(frame[None])
             theirs = net(torch.from_numpy(frame[None])).numpy()
-            worst = max(worst, float(np.abs(onnx.out - y).max()), float(np.abs(theirs - y).max()))
+            worst = max(worst, float(np.abs(onnx.out("y") - y).max()), float(np.abs(theirs - y).max()))
     return worst
 
 

@@ -7,11 +7,8 @@ A benchmark is a function `run(report, quick)` that fills a `Report`, and a last
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import operator
-import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd")  # what our kernels can use
-PACKAGES = ("numpy", "numba", "torch", "onnxruntime")  # versions that change the numbers
+from rtaudio.tasks.machine import machine, machine_line
+
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -112,42 +109,6 @@ class Report:
             "notes": self.notes,
             "goals": goals,
         }
-
-
-def machine() -> dict[str, Any]:
-    """CPU, cores this process may use, flags of interest, system and versions."""
-    info = _cpuinfo()
-    flags = set(info.get("flags", info.get("Features", "")).split())
-    return {
-        "cpu": info.get("model name", platform.processor() or platform.machine()),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "flags": [flag for flag in FLAGS if flag in flags],
-        "os": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        **{name: version for name in PACKAGES if (version := installed(name))},
-    }
-
-
-def _cpuinfo() -> dict[str, str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-
-def installed(package: str) -> str | None:
-    """Version of an installed package, without importing it; None where it is missing."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def machine_line(info: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {info[name]}" for name in ("python", *PACKAGES) if name in info)
-    flags = " ".join(info["flags"]) or "no wide vectors"
-    return f"{info['cpu']}, {info['cores']} cores ({flags}); {info['os']}; {versions}"
 
 
 def percentiles(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, float, float]:

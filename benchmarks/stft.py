@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import Report, installed, main, percentiles
+from benchmarks.report import Report, main, percentiles
 from rtaudio.kernels.window import dual_window, make_window
+from rtaudio.tasks.machine import installed
 
 SIZES = (320, 512, 960)
 SLOW = {

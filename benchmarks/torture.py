@@ -7,11 +7,7 @@ what the listener misses: output underflows that PortAudio reports, or blocks th
 
 from __future__ import annotations
 
-import gc
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +17,7 @@ from benchmarks.servers import PULSE_PROGRAMS, PulseServer, missing
 from rtaudio.devices.portaudio import PortAudioDevice, find_device, library
 from rtaudio.engine.live import LiveEngine
 from rtaudio.stream.native import native_stage
+from rtaudio.tasks.bench_load import busy_python
 
 RATE = 48000
 BLOCKS = (480, 128)
@@ -53,40 +50,13 @@ class Outcome:
         return 100.0 * self.blocks / self.expected
 
 
-@contextmanager
-def torture() -> Iterator[None]:
-    """Two threads that compute in pure Python, one that makes garbage cycles and collects them."""
-    stop = threading.Event()
-
-    def compute() -> None:
-        while not stop.is_set():
-            sum(i * i for i in range(20000))
-
-    def litter() -> None:
-        while not stop.is_set():
-            cycles: list[list[object]] = [[] for _ in range(50000)]
-            for cycle in cycles:
-                cycle.append(cycle)
-            gc.collect()
-
-    threads = [threading.Thread(target=work, daemon=True) for work in (compute, compute, litter)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
 def native(block: int, seconds: float) -> Outcome:
     """The compiled callback, the ring, the engine and a stage, through the same device."""
     device = PortAudioDevice("mic.monitor", "spk", sample_rate=RATE, block=block)
     with LiveEngine(through(480), device) as engine:
         time.sleep(SETTLE_S)
         before, beats, begin = engine.stats(), sum(engine.heartbeat), time.perf_counter()
-        with torture():
+        with busy_python():
             time.sleep(seconds)
             after, blocks, spent = engine.stats(), sum(engine.heartbeat) - beats, time.perf_counter() - begin
     lost = after.output_underflows - before.output_underflows
@@ -115,7 +85,7 @@ def python(block: int, seconds: float) -> Outcome:
     with stream:
         time.sleep(SETTLE_S)
         begin = time.perf_counter()
-        with torture():
+        with busy_python():
             time.sleep(seconds)
             spent = time.perf_counter() - begin
     times = np.array([t for t in arrivals if begin <= t <= begin + spent])

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; numbers JSON doesn't have become null."""
-    print(json.dumps(_plain(value), indent=2))
+    print(as_json(value, indent=2))
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """A value as JSON; numbers JSON doesn't have become null."""
+    return json.dumps(_plain(value), indent=indent)
 
 
 def _plain(value: Any) -> Any:

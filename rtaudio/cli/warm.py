@@ -37,7 +37,7 @@ def import_all() -> list[str]:
     for package in PACKAGES:
         home: ModuleType = importlib.import_module(f"rtaudio.{package}")
         for module in pkgutil.iter_modules(home.__path__, f"{home.__name__}."):
-            if not module.name.endswith("_torch"):  # training only, and slow to import
+            if not module.name.endswith(("_torch", "_onnx")):  # optional, not live, and slow to import
                 importlib.import_module(module.name)
                 names.append(module.name)
     return names

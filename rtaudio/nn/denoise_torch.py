@@ -10,10 +10,13 @@ Per frame of spectrum S, with p = |S|²::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -127,3 +130,25 @@ class DenoiseNet(nn.Module):
         """One hop: spectrum `(B, n_bins, 2)` to gains `(B, n_bins)` and the state after it."""
         gains, state = self.run(spectrum.unsqueeze(1), state)
         return gains[:, 0], state
+
+
+def load_net(config: DenoiseConfig, tensors: Mapping[str, NDArray[np.float32]]) -> DenoiseNet:
+    """The net with these weights, to be run on one thread."""
+    torch.set_num_threads(1)
+    net = DenoiseNet(config).eval()
+    net.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+    return net
+
+
+class TorchStep:
+    """Runs the net hop by hop, spectrum `(n_bins, 2)` to the spectrum times its gains."""
+
+    def __init__(self, config: DenoiseConfig, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+        self._net = load_net(config, tensors)
+        self._state = self._net.initial_state()
+
+    @torch.inference_mode()
+    def __call__(self, spectrum: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        frame = torch.from_numpy(spectrum)
+        gains, self._state = self._net.step(frame[None], self._state)
+        torch.mul(frame, gains[0, :, None], out=torch.from_numpy(out))

@@ -1,4 +1,4 @@
-"""The same layers and the same net as one-step ONNX graphs, for ONNX Runtime as a peer.
+"""The layers as one-step ONNX graphs, and ONNX Runtime running such a graph hop by hop.
 
 State goes in and comes out explicitly. Inputs and outputs are bound once to buffers that are
 used again every step, the fastest way ONNX Runtime's Python interface offers.
@@ -6,7 +6,8 @@ used again every step, the fastest way ONNX Runtime's Python interface offers.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 import onnx
@@ -14,20 +15,23 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-
 Floats = NDArray[np.float32]
+
+
+OPSET, IR_VERSION = 17, 9
+"""Opset 17 is the first with all that is used here; ONNX Runtime reads it since 1.12 (2022)."""
 
 
 class Graph:
     """Collects nodes, weights, inputs and outputs of a graph whose tensors are all float32."""
 
     def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: dict[str, NDArray[Any]] = {}
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.outputs: dict[str, tuple[int, ...]] = {}
         self.carried: dict[str, str] = {}
+        self._nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
+        self._constants: dict[str, NDArray[Any]] = {}
+        self._public: dict[str, str] = {}
 
     def input(self, name: str, *shape: int) -> str:
         self.inputs[name] = shape
@@ -38,20 +42,22 @@ class Graph:
         return self.input(name, *shape)
 
     def carry(self, state: str, value: str) -> None:
-        self.carried[state] = value
-        self.outputs[value] = self.inputs[state]
+        """Give out `value` as `new_STATE`, for the next step to take in as `state`."""
+        self.carried[state] = f"new_{state}"
+        self.output(f"new_{state}", value, *self.inputs[state])
 
-    def output(self, name: str, *shape: int) -> None:
-        self.outputs[name] = shape
+    def output(self, name: str, value: str, *shape: int) -> None:
+        """Give out the node output `value` under a name of its own."""
+        self.outputs[name], self._public[value] = shape, name
 
     def const(self, value: Any, dtype: Any = np.float32) -> str:
-        name = f"const_{len(self.constants)}"
-        self.constants[name] = np.ascontiguousarray(value, dtype)
+        name = f"const_{len(self._constants)}"
+        self._constants[name] = np.ascontiguousarray(value, dtype)
         return name
 
     def node(self, kind: str, *inputs: str, n_outputs: int = 1, **attributes: Any) -> Any:
-        names = [f"{kind}_{len(self.nodes)}_{i}" for i in range(n_outputs)]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        names = [f"{kind}_{len(self._nodes)}_{i}" for i in range(n_outputs)]
+        self._nodes.append((kind, list(inputs), names, attributes))
         return names[0] if n_outputs == 1 else names
 
     def dense(self, x: str, weight: Floats, bias: Floats) -> str:
@@ -60,52 +66,67 @@ class Graph:
         return name
 
     def model(self) -> bytes:
+        """The checked graph as an ONNX file's contents."""
+
         def values(shapes: dict[str, tuple[int, ...]]) -> list[Any]:
             return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()]
 
-        initial = [numpy_helper.from_array(v, n) for n, v in self.constants.items()]
-        graph = helper.make_graph(self.nodes, "step", values(self.inputs), values(self.outputs), initial)
-        opset = helper.make_opsetid("", 17)
-        model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+        def public(names: list[str]) -> list[str]:
+            return [self._public.get(name, name) for name in names]
+
+        nodes = [helper.make_node(kind, public(i), public(o), **more) for kind, i, o, more in self._nodes]
+        initial = [numpy_helper.from_array(v, n) for n, v in self._constants.items()]
+        graph = helper.make_graph(nodes, "step", values(self.inputs), values(self.outputs), initial)
+        opset = helper.make_opsetid("", OPSET)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         data: bytes = model.SerializeToString()
         return data
 
 
 class OnnxStep:
-    """Runs a graph step by step on one thread; `x` and `out` are its first input and output."""
+    """Runs a model step by step on one thread.
 
-    def __init__(self, graph: Graph) -> None:
+    - model: contents of an ONNX file whose inputs and outputs are float32 of fixed shapes; the first
+      input is the hop, the others are state, zeros at first.
+    - carried: input -> output it is fed from at the next step.
+    """
+
+    def __init__(self, model: bytes, carried: Mapping[str, str]) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(graph.model(), options, providers=["CPUExecutionProvider"])
-        self._session, self._carried = session, graph.carried
-        value = onnxruntime.OrtValue.ortvalue_from_numpy
-        self.values = {name: np.zeros(shape, np.float32) for name, shape in graph.inputs.items()}
-        results = {name: np.zeros(shape, np.float32) for name, shape in graph.outputs.items()}
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._buffers = {
+            port.name: onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(port.shape, np.float32))
+            for port in (*inputs, *outputs)
+        }
         # Two bindings with the buffers of each state swapped: what one step writes the next one reads.
-        self._bindings, buffers = [], {n: value(v) for n, v in (self.values | results).items()}
+        self._bindings = []
         for turn in range(2):
-            binding, swapped = session.io_binding(), dict[str, Any]()
-            for state, new in self._carried.items():
-                swapped |= {state: buffers[new], new: buffers[state]} if turn else {}
-            for name in graph.inputs:
-                binding.bind_ortvalue_input(name, swapped.get(name, buffers[name]))
-            for name in graph.outputs:
-                binding.bind_ortvalue_output(name, swapped.get(name, buffers[name]))
+            binding, swapped = self._session.io_binding(), dict[str, Any]()
+            for state, new in carried.items():
+                swapped |= {state: self._buffers[new], new: self._buffers[state]} if turn else {}
+            for port in inputs:
+                binding.bind_ortvalue_input(port.name, swapped.get(port.name, self._buffers[port.name]))
+            for port in outputs:
+                binding.bind_ortvalue_output(port.name, swapped.get(port.name, self._buffers[port.name]))
             self._bindings.append(binding)
-        self._x = buffers[next(iter(graph.inputs))]
-        self._out = buffers[next(iter(graph.outputs))]
+        self._x = self._buffers[inputs[0].name]
         self._turn = 0
+
+    @classmethod
+    def of(cls, graph: Graph) -> Self:
+        return cls(graph.model(), graph.carried)
 
     def __call__(self, x: Floats) -> None:
         self._x.update_inplace(x)
         self._session.run_with_iobinding(self._bindings[self._turn])
         self._turn ^= 1
 
-    @property
-    def out(self) -> Floats:
-        return np.array(self._out.numpy())
+    def out(self, name: str) -> Floats:
+        """A copy of the last step's output; not for states, whose buffers take turns."""
+        return np.array(self._buffers[name].numpy())
 
 
 def _reorder(weight: Floats, gates: str, order: str) -> Floats:
@@ -158,39 +179,3 @@ def add_conv(graph: Graph, x: str, weights: list[Floats], dilation: int, name: s
     mixed = graph.dense(graph.node("Squeeze", mixed, graph.const([2], np.int64)), weight, bias)
     out: str = graph.node("Add", x, graph.node("Relu", mixed))
     return out
-
-
-def denoise_graph(config: DenoiseConfig, tensors: dict[str, Floats]) -> Graph:
-    """The denoiser net: spectrum `(1, n_bins, 2)` in, gains `(1, n_bins)` out."""
-    graph = Graph()
-    spectrum = graph.input("spectrum", 1, config.n_bins, 2)
-    x = graph.dense(_add_features(graph, spectrum, config), tensors["inp.weight"], tensors["inp.bias"])
-    x = graph.node("Relu", x)
-    for i, dilation in enumerate(config.dilations):
-        parts = ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
-        taps, taps_bias, weight, bias = (tensors[f"blocks.{i}.{part}"] for part in parts)
-        x = add_conv(graph, x, [taps, taps_bias, weight[:, :, 0], bias], dilation, f"past_{i}")
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    h = add_lstm(graph, x, [tensors[f"lstm.{name}_l0"] for name in names])
-    joined = graph.node("Concat", h, x, axis=1)
-    gains = graph.node("Sigmoid", graph.dense(joined, tensors["out.weight"], tensors["out.bias"]))
-    graph.outputs = {gains: (1, config.n_bins), **graph.outputs}
-    return graph
-
-
-def _add_features(graph: Graph, spectrum: str, config: DenoiseConfig) -> str:
-    """Log band powers over their running mean, `(1, n_bands)`."""
-    decay = config.level_decay
-    power = graph.node("ReduceSumSquare", spectrum, axes=[2], keepdims=0)
-    bands = graph.node("MatMul", power, graph.const(erb_bands(config).T))
-    bands = graph.node("Log", graph.node("Add", bands, graph.const(config.power_floor)))
-    bands = graph.node("Mul", bands, graph.const(1 / np.log(10)))
-    level = graph.node("ReduceMean", bands, axes=[1], keepdims=1)
-    news = []
-    for name, value in (("mean", level), ("weight", graph.const([[1.0]]))):
-        old = graph.node("Mul", graph.state(name, 1, 1), graph.const(decay))
-        new = graph.node("Add", old, graph.node("Mul", value, graph.const(1 - decay)))
-        graph.carry(name, new)
-        news.append(new)
-    features: str = graph.node("Sub", bands, graph.node("Div", *news))
-    return features

@@ -1,0 +1,147 @@
+"""`rtaudio bench`: will it run on this machine, and where does the time go?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rtaudio.cli.options import Verbs, milliseconds, positive
+
+DESCRIPTION = """\
+Run a model as live audio does, a hop at a time at the pace of sound, for a minute, and tell whether
+it keeps up: first in one line, then in numbers. Caches go cold between hops, so this costs several
+times what a loop without pauses would tell (shown beside it as "warm").
+
+The native backend is what live denoising runs. onnx and torch run the same net from Python, between
+the same STFT and inverse, in turn with it; the first backend named is the one that is judged.
+
+Exit code 4 with --fail-over-budget where the budget doesn't hold, else 1 where --compare finds
+something slower.
+"""
+
+
+def add_parser(verbs: Verbs) -> None:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "bench",
+        help="measure what a model costs here, and whether it keeps up",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--model", default="standard", metavar="NAME|FILE", help="see `rtaudio models`")
+    parser.add_argument("--backend", default="native", metavar="LIST", help="of native, onnx, torch (native)")
+    parser.add_argument(
+        "--budget", type=milliseconds, default=40.0, metavar="MS", help="delay to stay within (40ms)"
+    )
+    parser.add_argument(
+        "--duration", type=positive, default=60.0, metavar="S", help="seconds of live pace, all backends (60)"
+    )
+    parser.add_argument(
+        "--load",
+        choices=("none", "gil", "cpu"),
+        default="none",
+        help="other work meanwhile: busy Python, busy cores",
+    )
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write the report there, or print it instead of text",
+    )
+    parser.add_argument("--html", metavar="FILE", help="write a page with pictures")
+    parser.add_argument("--compare", metavar="OLD.json", help="an older report to set against this one")
+    parser.add_argument(
+        "--fail-over-budget", action="store_true", help="exit with 4 if the budget doesn't hold"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from rtaudio.cli.bench_text import print_report
+    from rtaudio.cli.interrupts import Interrupts
+    from rtaudio.cli.terminal import print_json
+    from rtaudio.tasks.bench import BenchSettings, run_bench
+    from rtaudio.tasks.bench_compare import compare, read_report
+
+    settings = BenchSettings(
+        args.model, tuple(args.backend.split(",")), args.budget, args.duration, args.load
+    )
+    old = read_report(args.compare) if args.compare else None
+    for path in (args.json, args.html):
+        if path and path != "-":
+            _check_writable(Path(path))
+    with Interrupts() as interrupts, Bar() as bar:
+        report = run_bench(settings, bar.show, lambda: not interrupts.wanted)
+    if old is not None:
+        report["comparison"] = compare(old, report)
+    _write(args, report, old)
+    if args.json == "-":
+        print_json(report)
+    else:
+        print_report(report)
+    return _exit_code(args, report)
+
+
+def _exit_code(args: argparse.Namespace, report: dict[str, Any]) -> int:
+    if not report["finished"]:
+        return 130
+    if args.fail_over_budget and not report["verdict"]["fits"]:
+        return 4
+    return 1 if report.get("comparison", {}).get("regressions") else 0
+
+
+def _check_writable(path: Path) -> None:
+    """Before a minute is spent on what can't be kept."""
+    from rtaudio.errors import ConfigError
+
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"{path}: {'is a folder' if path.is_dir() else 'no folder ' + str(path.parent)}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f"{path}: cannot be written")
+
+
+def _write(args: argparse.Namespace, report: dict[str, Any], old: dict[str, Any] | None) -> None:
+    """The files that were asked for, each whole or not at all."""
+    from rtaudio.cli.bench_page import page
+    from rtaudio.cli.terminal import as_json
+
+    contents = {args.json: as_json(report)} if args.json not in (None, "-") else {}
+    if args.html:
+        contents[args.html] = page(report, old)
+    for name, text in contents.items():
+        unfinished = Path(f"{name}.unfinished")
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, name)
+
+
+class Bar:
+    """A progress bar on stderr, where that is a terminal."""
+
+    def __init__(self) -> None:
+        self._progress: Any = None
+
+    def __enter__(self) -> Bar:
+        if sys.stderr.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            from rtaudio.cli.terminal import console
+
+            columns = (TextColumn("measuring"), BarColumn(), TimeRemainingColumn())
+            # Twice a second: drawing takes processor time from what is measured.
+            self._progress = Progress(
+                *columns, console=console(stderr=True), refresh_per_second=2, transient=True
+            )
+            self._task = self._progress.add_task("", total=1.0)
+            self._progress.start()
+        return self
+
+    def show(self, share: float) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=share)
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()

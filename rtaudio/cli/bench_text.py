@@ -1,0 +1,113 @@
+"""A report of `rtaudio bench` for people: the answer, then the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rtaudio.cli.terminal import console, table
+from rtaudio.tasks.machine import machine_line
+
+PERCENTILES = ("p50", "p95", "p99", "p99.9", "max")
+NOT_GIL_FREE = "not GIL-free"
+
+
+def micro(value: float | None) -> str:
+    """Three digits of a number of µs; `-` where it was not measured."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def title_of(told: dict[str, Any]) -> str:
+    return str(told["backend"]) + ("" if told["gil_free"] else f", {NOT_GIL_FREE}")
+
+
+def wake_of(report: dict[str, Any]) -> dict[str, Any]:
+    """Wake-ups as native code sees them, where any was measured: in Python the lock is waited for too."""
+    native = [told for told in report["backends"] if told["gil_free"]]
+    wake: dict[str, Any] = (native or report["backends"])[0]["wake_us"]
+    return wake
+
+
+def print_report(report: dict[str, Any]) -> None:
+    out = console()
+    out.print(report["verdict"]["line"], soft_wrap=True)
+    if not report["finished"]:
+        out.print("interrupted: this is what was measured until then")
+    out.print()
+    out.print(_compute(report))
+    out.print(_stages(report))
+    out.print(_delay(report["verdict"]))
+    if "comparison" in report:
+        _print_comparison(report["comparison"])
+    wake = wake_of(report)
+    late = ", ".join(f"{name} {micro(wake[name])}" for name in PERCENTILES)
+    out.print(f"wake-up: a sleep until the next hop ends late by {late} µs", soft_wrap=True)
+    out.print(f"timing itself: {report['overhead_ns']:.0f} ns a hop", soft_wrap=True)
+    out.print(machine_line(report["machine"]), soft_wrap=True)
+    governor, priority = report["machine"]["governor"], report["machine"]["priority"]
+    out.print(
+        f"governor: {governor}; priority: {priority}; other load: {report['settings']['load']}",
+        soft_wrap=True,
+    )
+
+
+def _compute(report: dict[str, Any]) -> Any:
+    period_ms = report["period_us"] / 1000
+    heading = f"Compute a hop in µs; one hop is {period_ms:g} ms"
+    shown = table(heading, "", "pace", *PERCENTILES, "hops", "late", "RTF", right=tuple(range(2, 10)))
+    for told in report["backends"]:
+        row = [micro(told["compute_us"][name]) for name in PERCENTILES]
+        rtf = "-" if told["rtf"] is None else f"{told['rtf']:.4f}"
+        shown.add_row(title_of(told), "live", *row, str(told["hops"]), str(told["deadline_misses"]), rtf)
+        row = [micro(told["warm_us"][name]) for name in PERCENTILES]
+        shown.add_row("", "warm", *row, str(told["warm_hops"]), "", "")
+    return shown
+
+
+def _stages(report: dict[str, Any]) -> Any:
+    names = list(report["backends"][0]["stage_us"])
+    shown = table(
+        "Its stages in µs at live pace, p50 / p99", "", *names, right=tuple(range(1, len(names) + 1))
+    )
+    for told in report["backends"]:
+        cells = [
+            f"{micro(told['stage_us'][n]['p50'])} / {micro(told['stage_us'][n]['p99'])}"
+            for n in told["stage_us"]
+        ]
+        shown.add_row(str(told["backend"]), *cells)
+    return shown
+
+
+def _delay(verdict: dict[str, Any]) -> Any:
+    shown = table("Delay, microphone to speakers", "", "ms", "", right=(1,))
+    shown.show_header = False
+    why = {
+        "algorithmic": "the window",
+        "ring": "blocks making up a hop",
+        "compute": f"kept for a hop; {verdict['needed_us'] / 1000:.2f} needed ({verdict['needed_is']})",
+        "device": f"a block of {verdict['block']} each way, as long as no device was measured",
+    }
+    for part, ms in verdict["parts_ms"].items():
+        shown.add_row(part, f"{ms:.1f}", why.get(part, ""))
+    shown.add_row("total", f"{verdict['total_ms']:.1f}", f"of {verdict['budget_ms']:g} allowed")
+    return shown
+
+
+def _print_comparison(told: dict[str, Any]) -> None:
+    out = console()
+    reason = told["not_comparable"]
+    heading = f"Then and now, side by side: {reason}" if reason else "Then and now"
+    columns = ("then µs", "now µs") if reason else ("then µs", "now µs", "ratio", "95 %", "")
+    shown = table(heading, "", *columns, right=(1, 2, 3))
+    for row in told["rows"]:
+        cells = [row["name"], micro(row["old_us"]), micro(row["new_us"])]
+        if not reason:
+            cells += [f"{row['ratio']:.2f}", f"{row['low']:.2f} to {row['high']:.2f}", row["verdict"]]
+        shown.add_row(*cells)
+    out.print(shown)
+    out.print(told["busy"])
+    if not told["same_model"]:
+        out.print("the models are not the same")
+    if told["regressions"]:
+        out.print(f"slower than before: {', '.join(told['regressions'])}", soft_wrap=True)

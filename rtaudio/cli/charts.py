@@ -1,0 +1,227 @@
+"""Charts as SVG text: no library, no script, colours by CSS classes `s0`, `s1`, … of the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+WIDTH = 860
+LEFT, RIGHT, TOP, BOTTOM = 64, 20, 22, 44
+TICK_WIDTH = 48
+"""Room a tick's words need."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: values, its name, its colour's number, and whether it is dashed."""
+
+    name: str
+    values: Floats
+    colour: int
+    dashed: bool = False
+
+
+def text(x: float, y: float, words: str, kind: str = "tick", anchor: str = "middle") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def svg(name: str, height: float, label: str, parts: Sequence[str]) -> str:
+    head = f'<svg id="{name}" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
+    return "\n".join([head, *parts, "</svg>"])
+
+
+def duration(us: float) -> str:
+    """`250 µs`, `10 ms`, `2 s`."""
+    for size, unit in ((1e6, "s"), (1e3, "ms")):
+        if us >= size:
+            return f"{us / size:g} {unit}"
+    return f"{us:g} µs"
+
+
+def digits(value: float) -> str:
+    """Three digits, never an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+class LogAxis:
+    """Values to places, equal ratios equally far apart."""
+
+    def __init__(self, low: float, high: float, start: float, end: float) -> None:
+        self.low, self.high = low, high
+        self._log = math.log(low), math.log(high)
+        self._ends = start, end
+
+    def __call__(self, value: float) -> float:
+        share = (math.log(max(value, self.low)) - self._log[0]) / (self._log[1] - self._log[0])
+        return self._ends[0] + min(share, 1.0) * (self._ends[1] - self._ends[0])
+
+    def ticks(self) -> list[float]:
+        """1, 2 and 5 times powers of ten; powers alone where those would lie too close."""
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (1, 2, 5) if abs(self(2 * self.low) - self(self.low)) > TICK_WIDTH else (1,)
+        return [m * 10.0**p for p in powers for m in steps if self.low <= m * 10.0**p <= self.high]
+
+
+def _legend(curves: Sequence[Curve], y: float) -> list[str]:
+    parts, x = [], float(LEFT)
+    for curve in curves:
+        parts.append(
+            line(x, y - 4, x + 22, y - 4, f"curve s{curve.colour}" + (" dashed" if curve.dashed else ""))
+        )
+        parts.append(text(x + 28, y, curve.name, "legend", "start"))
+        x += 28 + 7.2 * len(curve.name) + 22
+    return parts
+
+
+def tail_chart(curves: Sequence[Curve], deadline_us: float) -> str:
+    """Share of hops done within a time; up the axis each step is a tenth of the hops before."""
+    curves = [curve for curve in curves if curve.values.size]
+    height, top = 400, TOP + 24
+    low = 0.8 * min(float(c.values.min()) for c in curves)
+    x = LogAxis(low, 1.5 * max(deadline_us, *(float(c.values.max()) for c in curves)), LEFT, WIDTH - RIGHT)
+    decades = max(3, math.ceil(math.log10(max(c.values.size for c in curves))))
+    step = (height - BOTTOM - top) / decades
+
+    def y(beyond: float) -> float:
+        return height - BOTTOM + math.log10(beyond) * step
+
+    parts = []
+    for k in range(decades + 1):
+        share = f"{100 * (1 - 10.0**-k):.{max(k - 2, 0)}f} %" if k else "0 %"
+        parts += [
+            line(LEFT, y(10.0**-k), WIDTH - RIGHT, y(10.0**-k), "grid"),
+            text(LEFT - 8, y(10.0**-k) + 4, share, anchor="end"),
+        ]
+    parts += [text(x(t), height - BOTTOM + 18, duration(t)) for t in x.ticks()]
+    parts += [line(x(deadline_us), top, x(deadline_us), height - BOTTOM, "deadline")]
+    parts += [
+        text(x(deadline_us) - 6, top + 12, f"deadline {duration(deadline_us)}", "deadline-label", "end")
+    ]
+    for curve in curves:
+        beyond = np.geomspace(1.0, 1.0 / curve.values.size, 240)
+        values = np.quantile(curve.values, 1 - beyond)
+        points = " ".join(f"{x(float(v)):.1f},{y(float(b)):.1f}" for v, b in zip(values, beyond, strict=True))
+        kind = f"curve s{curve.colour}" + (" dashed" if curve.dashed else "")
+        parts.append(
+            f'<polyline class="{kind}" points="{points}"><title>{escape(curve.name)}</title></polyline>'
+        )
+    parts += [text((LEFT + WIDTH - RIGHT) / 2, height - 6, "time of a hop"), *_legend(curves, TOP - 4)]
+    return svg("tail", height, "share of hops done within a time, logarithmic tail", parts)
+
+
+def timeline(values: Floats, missed: Sequence[int], period_us: float, deadline_us: float) -> str:
+    """The time of each hop in the order they came: from the least to the most of each column."""
+    height, columns = 260, WIDTH - LEFT - RIGHT
+    y = LogAxis(0.8 * float(values.min()), 1.5 * max(deadline_us, float(values.max())), height - BOTTOM, TOP)
+    scale = columns / max(len(values), 1)
+    parts = []
+    for tick in y.ticks():
+        parts.append(line(LEFT, y(tick), WIDTH - RIGHT, y(tick), "grid"))
+        parts.append(text(LEFT - 8, y(tick) + 4, duration(tick), anchor="end"))
+    strokes = []
+    for part in np.array_split(np.arange(len(values)), min(columns, len(values))):
+        least, most = y(float(values[part].min())), y(float(values[part].max()))
+        strokes.append(f"M{LEFT + float(part.mean() + 0.5) * scale:.1f} {least + 0.8:.1f}V{most - 0.8:.1f}")
+    parts.append(f'<path class="strokes s0" d="{"".join(strokes)}"/>')
+    parts += [line(LEFT, y(deadline_us), WIDTH - RIGHT, y(deadline_us), "deadline")]
+    parts += [
+        text(WIDTH - RIGHT, y(deadline_us) - 5, f"deadline {duration(deadline_us)}", "deadline-label", "end")
+    ]
+    for hop in missed:
+        place, late = LEFT + (hop + 0.5) * scale, float(values[hop])
+        words = f"hop {hop}, {hop * period_us / 1e6:.2f} s: {late / 1000:.1f} ms"
+        parts.append(
+            f'<circle class="miss" cx="{place:.1f}" cy="{y(late):.1f}" r="4"><title>{words}</title></circle>'
+        )
+    seconds = len(values) * period_us / 1e6
+    parts += [
+        text(LEFT + f * columns, height - BOTTOM + 18, f"{f * seconds:.3g} s")
+        for f in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, height - 6, "time since the start"))
+    return svg("timeline", height, f"time of each hop, {len(missed)} of them missed", parts)
+
+
+def stacked_bar(
+    name: str, rows: Sequence[tuple[str, dict[str, float]]], unit: str, limit: float | None = None
+) -> str:
+    """A bar a row, made of named parts, on one scale; `limit` is a mark across all of them."""
+    pitch, top = 44, 40 if limit else 30
+    height = top + pitch * len(rows) + 8
+    longest = max(sum(parts.values()) for _, parts in rows)
+    scale = (WIDTH - LEFT - RIGHT - 80) / max(longest, limit or 0.0)
+    parts = _keys(list(rows[0][1]), top - 16)
+    for i, (label, pieces) in enumerate(rows):
+        x, y = float(LEFT), top + pitch * i
+        parts.append(text(LEFT - 8, y + 19, label, "legend", "end"))
+        for colour, (piece, value) in enumerate(pieces.items()):
+            width = value * scale
+            words = escape(f"{piece}: {digits(value)} {unit}")
+            parts.append(
+                f'<rect class="piece f{colour}" x="{x:.1f}" y="{y}" rx="3" height="28" '
+                f'width="{max(width - 1.5, 0.5):.1f}">'
+                f"<title>{words}</title></rect>"
+            )
+            if width > 46:
+                parts.append(text(x + width / 2, y + 19, digits(value), "inside"))
+            x += width
+        parts.append(text(x + 6, y + 19, f"{digits(sum(pieces.values()))} {unit}", "legend", "start"))
+    if limit:
+        x = LEFT + limit * scale
+        parts += [
+            line(x, top - 8, x, height - 10, "deadline"),
+            text(x, top - 12, f"budget {limit:g} {unit}", "deadline-label", "end"),
+        ]
+    return svg(name, height, f"{name}: parts in {unit}", parts)
+
+
+def _keys(names: Sequence[str], y: float) -> list[str]:
+    parts, x = [], float(LEFT)
+    for colour, name in enumerate(names):
+        parts.append(f'<rect class="f{colour}" x="{x:.1f}" y="{y - 9:.1f}" width="11" height="11" rx="2"/>')
+        parts.append(text(x + 17, y, name, "legend", "start"))
+        x += 17 + 7.2 * len(name) + 22
+    return parts
+
+
+def forest(rows: Sequence[tuple[str, float, float, float, str]], tolerance: float) -> str:
+    """Ratios with their intervals around 1: (name, ratio, low, high, verdict) a row."""
+    height, left = 34 + 30 * len(rows) + BOTTOM, 170
+    extremes = [value for _, _, low, high, _ in rows for value in (low, high)]
+    x = LogAxis(min(0.7, *extremes) / 1.05, max(1.4, *extremes) * 1.05, left, WIDTH - 110)
+    bottom = height - BOTTOM
+    band = x(tolerance) - x(1 / tolerance)
+    parts = [
+        f'<rect class="band" x="{x(1 / tolerance):.1f}" y="20" width="{band:.1f}" height="{bottom - 20}"/>'
+    ]
+    parts.append(line(x(1.0), 20, x(1.0), bottom, "axis"))
+    ticks = [
+        tick
+        for tick in (0.01, 0.1, 0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0, 10.0, 100.0)
+        if x.low <= tick <= x.high
+    ]
+    parts += [text(x(tick), bottom + 18, f"{tick:g}") for tick in ticks]
+    parts.append(
+        text(WIDTH / 2, height - 6, "now / then, 95 % interval; shaded: too little to call a change")
+    )
+    for i, (name, ratio, low, high, verdict) in enumerate(rows):
+        y = 40 + 30 * i
+        kind = f"interval {verdict}"
+        parts += [text(left - 12, y + 4, name, "legend", "end"), line(x(low), y, x(high), y, kind)]
+        parts.append(
+            f'<circle class="{kind}" cx="{x(ratio):.1f}" cy="{y}" r="5">'
+            f"<title>{escape(name)} {ratio:.2f}</title></circle>"
+        )
+        parts.append(text(WIDTH - 100, y + 4, f"{ratio:.2f}  {verdict}", "legend", "start"))
+    return svg("comparison", height, "ratios of this run to the older one", parts)

@@ -1,0 +1,151 @@
+"""How long each hop took: native stages from a native loop, Python ones from a Python loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtaudio.kernels.paced import SCRATCH_WORDS, STOP_WORD, nothing_step, time_hops
+from rtaudio.stream.stage import NativeStage, Samples
+
+Floats = NDArray[np.float64]
+Marks = NDArray[np.int64]
+
+PERIOD_NS = 10_000_000
+"""10 ms, a hop of 480 samples at 48 kHz."""
+
+
+@dataclass(frozen=True)
+class HopTimes:
+    """When each hop of a run was due, began, and left each stage.
+
+    - marks: `(n_hops, n_stages + 2)` monotonic ns: due, begun, then the end of each stage.
+    - period_ns: time between hops, which is also the deadline after `due`; 0 where hops ran back to back.
+    """
+
+    marks: Marks
+    period_ns: int
+
+    @property
+    def compute_us(self) -> Floats:
+        """Begin to end of each hop."""
+        return (self.marks[:, -1] - self.marks[:, 1]) / 1000
+
+    @property
+    def stage_us(self) -> Floats:
+        """`(n_hops, n_stages)`; a row sums to its hop's `compute_us`."""
+        return np.diff(self.marks[:, 1:], axis=1) / 1000
+
+    @property
+    def response_us(self) -> Floats:
+        """Due to end: what the sound waits for, late wake-up and work left over included."""
+        return (self.marks[:, -1] - self.marks[:, 0]) / 1000
+
+    @property
+    def wake_us(self) -> Floats:
+        """How late the thread woke. Hops still held up by the one before tell nothing of that: left out."""
+        woken = np.ones(len(self.marks), bool)
+        woken[1:] = self.marks[:-1, -1] < self.marks[1:, 0]
+        return (self.marks[woken, 1] - self.marks[woken, 0]) / 1000
+
+    @property
+    def missed(self) -> NDArray[np.bool_]:
+        """Hops that were not done when the next one was due."""
+        return self.marks[:, -1] - self.marks[:, 0] > self.period_ns
+
+
+class NativeTimer:
+    """Times native stages in a row, without the interpreter. `stop` ends a run from another thread."""
+
+    def __init__(self, stages: Sequence[NativeStage]) -> None:
+        self.stages = tuple(stages)
+        self._edges = [np.zeros(stage.out_spec.size, np.float32) for stage in self.stages[:-1]]
+        ends = [0, *(int(edge.ctypes.data) for edge in self._edges), 0]
+        self._table = np.array(
+            [(s.entry, s.arena.address, ends[i], ends[i + 1]) for i, s in enumerate(self.stages)], np.int64
+        )
+        self._scratch = np.zeros(SCRATCH_WORDS, np.int64)
+
+    def stop(self) -> None:
+        self._scratch[STOP_WORD] = 1
+
+    def run(self, x: Samples, n_hops: int, period_ns: int = 0, out: Samples | None = None) -> HopTimes:
+        """Time hops over the rows of `x`, again from the first when they are used up.
+
+        Goes on from the stages' state. `out` `(len(x), *out_spec)` keeps what came out.
+        """
+        if out is None:
+            out = np.zeros((len(x), self.stages[-1].out_spec.size), np.float32)
+        return _run(self._table, x, out, n_hops, period_ns, self._scratch)
+
+
+def _run(
+    table: NDArray[np.int64],
+    x: Samples,
+    out: Samples,
+    n_hops: int,
+    period_ns: int,
+    scratch: NDArray[np.int64],
+) -> HopTimes:
+    """Time a chain of `table` rows over the rows of `x` and `out`."""
+    marks = np.zeros((n_hops, len(table) + 2), np.int64)
+    done = time_hops(
+        table.ctypes.data, len(table),
+        x.ctypes.data, x.strides[0], out.ctypes.data, out.strides[0], len(x),
+        marks.ctypes.data, n_hops, period_ns, scratch.ctypes.data,
+    )  # fmt: skip
+    return HopTimes(marks[:done], period_ns)
+
+
+def time_stage(stage: NativeStage, x: Samples, period_ns: int = 0) -> tuple[Floats, Samples]:
+    """Microseconds of each hop of x `(n, *in_spec.shape)`, and the output, from a fresh state."""
+    stage.reset()
+    out = np.zeros((len(x), *stage.out_spec.shape), np.float32)
+    return NativeTimer([stage]).run(x, len(x), period_ns, out).compute_us, out
+
+
+def time_entry(entry: int, state: int, x: Samples, out: Samples, period_ns: int = 0) -> Floats:
+    """Call the compiled `entry(state, row of x, row of out)` for each row; microseconds of each."""
+    table, scratch = np.array([[entry, state, 0, 0]]), np.zeros(SCRATCH_WORDS, np.int64)
+    return _run(table, x, out, len(x), period_ns, scratch).compute_us
+
+
+def time_calls(
+    calls: Sequence[Callable[[int], object]],
+    n_hops: int,
+    period_ns: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> HopTimes:
+    """Make the calls `call(k)` one after the other for hops k = 0 .. n_hops - 1, timed as native ones are."""
+    marks, due, done = np.zeros((n_hops, len(calls) + 2), np.int64), time.monotonic_ns(), 0
+    while done < n_hops and not stopped():
+        row, due = marks[done], due + period_ns
+        if period_ns:
+            time.sleep(max(due - time.monotonic_ns(), 0) / 1e9)
+        row[1] = time.monotonic_ns()
+        for i, call in enumerate(calls):
+            call(done)
+            row[i + 2] = time.monotonic_ns()
+        row[0] = due if period_ns else row[1]
+        done += 1
+    return HopTimes(marks[:done], period_ns)
+
+
+def time_python(step: Callable[[int], object], n: int, period_ns: int = 0) -> Floats:
+    """Call `step(k)` for k = 0 .. n - 1 on that schedule; microseconds of each."""
+    return time_calls([step], n, period_ns).compute_us
+
+
+def overhead_ns(n_stages: int, n_hops: int = 1000) -> float:
+    """What timing costs a hop of `n_stages`: the whole loop around steps that do nothing.
+
+    The least of some runs, since whatever interrupts one is not the timing's cost.
+    """
+    table = np.array([[nothing_step.address, 0, 0, 0]] * n_stages, np.int64)
+    scratch, silence = np.zeros(SCRATCH_WORDS, np.int64), np.zeros((1, 1), np.float32)
+    runs = [_run(table, silence, silence, n_hops, 0, scratch).marks for _ in range(5)]
+    return float(min((marks[-1, 1] - marks[0, 1]) / (n_hops - 1) for marks in runs))

@@ -1,0 +1,217 @@
+"""`rtaudio bench` from its arguments to its files; what it makes of times is in tests/tasks."""
+
+import copy
+import importlib.util
+import json
+import shutil
+import subprocess
+from xml.etree import ElementTree
+
+import pytest
+
+from rtaudio.cli.bench_page import page
+from rtaudio.cli.main import main
+from rtaudio.tasks.bench_compare import compare
+
+SECONDS = "0.4"
+
+SCHEMA = {
+    "format": str,
+    "version": int,
+    "when": str,
+    "finished": bool,
+    "verdict": {"fits": bool, "line": str, "total_ms": float, "parts_ms": dict, "needed_us": float},
+    "machine": {"cpu": str, "cores": int, "flags": list, "governor": str, "kernel": str, "priority": str},
+    "model": {"name": str, "weights": str, "sample_rate": int, "hop_length": int, "latency": int},
+    "settings": {"duration_s": float, "load": str, "rounds": int},
+    "period_us": float,
+    "overhead_ns": float,
+    "backends": list,
+}
+BACKEND = {
+    "backend": str,
+    "gil_free": bool,
+    "hops": int,
+    "compute_us": {"p50": float, "p95": (float, type(None)), "max": float},
+    "response_us": {"p50": float, "max": float},
+    "warm_us": {"p50": float, "p99": float, "p99.9": float, "max": float},
+    "stage_us": {"STFT": dict, "net": dict, "inverse STFT": dict},
+    "wake_us": {"max": float},
+    "deadline_misses": int,
+    "missed_hops": list,
+    "rtf": float,
+    "cpu_share": float,
+    "samples": {"rounds": list, "compute_us": list, "response_us": list, "warm_us": list},
+}
+
+
+def assert_schema(value, schema):
+    for key, kind in schema.items():
+        if isinstance(kind, dict):
+            assert_schema(value[key], kind)
+        else:
+            assert isinstance(value[key], kind) or (kind is float and isinstance(value[key], int)), key
+
+
+@pytest.fixture(scope="session")
+def measured(model, tmp_path_factory):
+    """A report, as `--json FILE` writes it."""
+    path = tmp_path_factory.mktemp("bench") / "report.json"
+    assert main(["bench", "--model", model, "--duration", SECONDS, "--json", str(path)]) == 0
+    return json.loads(path.read_text())
+
+
+def test_the_report_has_all_its_parts(measured):
+    assert_schema(measured, SCHEMA)
+    (told,) = measured["backends"]
+    assert_schema(told, BACKEND)
+    assert told["hops"] == sum(told["samples"]["rounds"]) == len(told["samples"]["compute_us"]) == 40
+    assert measured["finished"]
+    assert sum(measured["verdict"]["parts_ms"].values()) == pytest.approx(measured["verdict"]["total_ms"])
+
+
+def test_the_answer_comes_first(rtaudio, model):
+    code, out, err = rtaudio("bench", "--model", model, "--duration", SECONDS, "--load", "gil")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].startswith(("fits 40 ms", "does not fit 40 ms"))
+    assert "\x1b" not in out
+    for word in ("p99.9", "RTF", "warm", "inverse STFT", "algorithmic", "wake-up", "ns a hop", "governor"):
+        assert word in out
+
+
+def test_a_budget_that_fails_and_one_object_on_stdout(rtaudio, model):
+    arguments = ["bench", "--model", model, "--duration", SECONDS, "--budget", "20ms", "--json"]
+    code, out, _ = rtaudio(*arguments)
+    assert code == 0
+    assert json.loads(out)["verdict"]["fits"] is False
+    assert rtaudio(*arguments, "--fail-over-budget")[0] == 4
+
+
+def test_onnx_runs_beside_native(rtaudio, model):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    code, out, _ = rtaudio(
+        "bench", "--model", model, "--duration", SECONDS, "--backend", "native,onnx", "--json"
+    )
+    assert code == 0
+    assert [(b["backend"], b["gil_free"]) for b in json.loads(out)["backends"]] == [
+        ("native", True),
+        ("onnx", False),
+    ]
+
+
+def scaled(report, factor):
+    """The same run, with every hop so many times as long."""
+    other = copy.deepcopy(report)
+    for told in other["backends"]:
+        for name in ("compute_us", "warm_us"):
+            told["samples"][name] = [factor * value for value in told["samples"][name]]
+    return other
+
+
+@pytest.mark.parametrize(("factor", "code"), [(0.001, 1), (1000.0, 0)])
+def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, factor, code):
+    old, html = tmp_path / "old.json", tmp_path / "page.html"
+    old.write_text(json.dumps(scaled(measured, factor)))
+    arguments = ("--model", model, "--duration", SECONDS, "--compare", old, "--html", html)
+    given, out, _ = rtaudio("bench", *arguments)
+    assert given == code
+    assert ("slower than before: native paced p50" in out) is (code == 1)
+    assert 'id="comparison"' in html.read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--backend", "gpu"],
+        ["--backend", ""],
+        ["--budget", "-3"],
+        ["--duration", "0"],
+        ["--load", "disk"],
+        ["--model", "mystery"],
+        ["--compare", "nowhere.json"],
+        ["--json", "nowhere/report.json"],
+        ["--html", "."],
+        ["--sing"],
+    ],
+)
+def test_wrong_arguments_are_one_line(rtaudio, model, arguments):
+    code, out, err = rtaudio("bench", "--model", model, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_without_its_package_a_backend_names_the_extra(rtaudio, model, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "onnx" in name else found(name))
+    code, _, err = rtaudio("bench", "--model", model, "--backend", "native,onnx")
+    assert (code, err.count("\n")) == (3, 1)
+    assert "pip install 'rtaudio[onnx]'" in err
+
+
+def missed_report(measured):
+    """A report with late hops, to see them marked, and a name that HTML must not take for its own."""
+    report = copy.deepcopy(measured)
+    told = report["backends"][0]
+    told["missed_hops"], told["deadline_misses"] = [3, 17], 2
+    for hop in told["missed_hops"]:
+        told["samples"]["response_us"][hop] = 25000.0
+    report["model"]["name"] = "<b>&mine</b>"
+    report["comparison"] = compare(scaled(report, 0.5), report)
+    return report
+
+
+def elements(html):
+    root = ElementTree.fromstring(html.split("\n", 1)[1])
+    return root, [element.tag for element in root.iter()]
+
+
+def test_the_page_is_whole_and_needs_nothing_else(measured):
+    report = missed_report(measured)
+    html = page(report, scaled(report, 0.5))
+    root, tags = elements(html)
+    assert {svg.get("id") for svg in root.iter("svg")} == {
+        "tail",
+        "timeline",
+        "budget",
+        "stages",
+        "comparison",
+    }
+    assert sum(element.get("class") == "miss" for element in root.iter("circle")) == 2
+    assert sum(element.get("class", "").startswith("curve") for element in root.iter("polyline")) == 2
+    assert "script" not in tags
+    assert "http" not in html
+    assert "url(" not in html
+    assert "prefers-color-scheme: dark" in html
+    assert "&lt;b&gt;&amp;mine&lt;/b&gt;" in html
+
+
+def test_different_machines_get_no_ratio_on_the_page(measured):
+    old = copy.deepcopy(measured)
+    old["machine"]["cpu"] = "another"
+    report = copy.deepcopy(measured)
+    report["comparison"] = compare(old, report)
+    html = page(report, old)
+    assert 'class="comparison"' in html
+    assert 'id="comparison"' not in html
+    assert "different machines" in html
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_in_a_real_browser(measured, tmp_path, dark):
+    report = missed_report(measured)
+    file, picture = tmp_path / "page.html", tmp_path / "page.png"
+    file.write_text(page(report, scaled(report, 0.5)), encoding="utf-8")
+    browser = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
+    browser += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1000,2600",
+        "--enable-logging=stderr",
+    ]
+    browser += ["--blink-settings=preferredColorScheme=0"] * dark  # 0 is dark
+    done = subprocess.run(
+        [*browser, f"--screenshot={picture}", file.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert "CONSOLE" not in done.stderr

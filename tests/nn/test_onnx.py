@@ -1,0 +1,91 @@
+"""ONNX graphs compute what we compute: exported nets can be trusted, and their times stand beside ours."""
+
+import hashlib
+import tomllib
+
+import numpy as np
+import pytest
+
+from rtaudio.errors import ConfigError
+from rtaudio.nn.denoise import Denoiser, tensor_shapes
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.layers import Gru
+from rtaudio.nn.weights import Weights
+
+SMALL = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), hidden=9)
+
+
+def normal(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def net(config):
+    """Random weights small enough that rounding errors don't grow from hop to hop."""
+    fan_in = {n: np.prod(shape[1:]) if len(shape) > 1 else 4 for n, shape in tensor_shapes(config).items()}
+    return {n: normal(*s) * np.float32(0.5 / np.sqrt(fan_in[n])) for n, s in tensor_shapes(config).items()}
+
+
+def assert_parity(config, tensors, run, spectra):
+    """Both outputs of each hop equal the native step's; the spectrum relative to its loudest bin."""
+    native, out = Denoiser(config, tensors), np.empty((config.n_bins, 2), np.float32)
+    for spectrum in spectra:
+        native.process(spectrum, out)
+        run(spectrum[None])
+        np.testing.assert_allclose(run.out("gains")[0], native.arena["gains"], atol=1e-5)
+        loudest = np.abs(spectrum).max()
+        np.testing.assert_allclose(run.out("enhanced")[0] / loudest, out / loudest, atol=1e-5)
+
+
+@pytest.fixture
+def exported(tmp_path):
+    export = pytest.importorskip("rtaudio.nn.denoise_onnx", exc_type=ImportError)
+    weights = Weights("denoise", {}, net(SMALL), {"licence": 'CC0 "as is"'})
+    return weights, export.export_denoiser(SMALL, weights, tmp_path / "net.onnx")
+
+
+def test_an_exported_net_equals_ours_over_a_long_run(exported):
+    steps = pytest.importorskip("rtaudio.nn.steps_onnx", exc_type=ImportError)
+    weights, (model, manifest) = exported
+    states = tomllib.loads(manifest.read_text())["states"]
+    run = steps.OnnxStep(model.read_bytes(), {name: state["output"] for name, state in states.items()})
+    level = 10 ** (-2 + 1.5 * np.sin(np.arange(6000) / 37))
+    spectra = np.random.default_rng(0).standard_normal((6000, SMALL.n_bins, 2)) * level[:, None, None]
+    assert_parity(SMALL, weights.tensors, run, spectra.astype(np.float32))
+
+
+def test_a_manifest_tells_all_that_running_needs(exported):
+    onnx = pytest.importorskip("onnx")
+    _, (model, manifest) = exported
+    told, graph = tomllib.loads(manifest.read_text()), onnx.load(model).graph
+    assert told["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert (told["model"], told["licence"], told["latency"]) == ("net.onnx", 'CC0 "as is"', 32)
+    assert told["front_end"]["n_fft"] == 64
+    assert [port.name for port in graph.input] == [*told["inputs"], *told["states"]]
+    carried = [state["output"] for state in told["states"].values()]
+    assert sorted(port.name for port in graph.output) == sorted([*told["outputs"], *carried])
+    assert set(told["states"]) == {"level_mean", "level_weight", "past_0", "past_1", "h", "c"}
+    shapes = {p.name: [d.dim_value for d in p.type.tensor_type.shape.dim] for p in graph.input}
+    assert all(state["shape"] == shapes[name] for name, state in told["states"].items())
+
+
+def test_exports_are_refused_or_whole(exported, tmp_path):
+    from rtaudio.nn.denoise_onnx import export_denoiser
+
+    weights, (model, _) = exported
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.toml"]
+    for bad in ("net.txt", "nowhere/net.onnx"):
+        with pytest.raises(ConfigError, match="net"):
+            export_denoiser(SMALL, weights, tmp_path / bad)
+    assert export_denoiser(SMALL, weights, model)[0] == model
+
+
+def test_onnx_gru_equals_ours():
+    steps = pytest.importorskip("rtaudio.nn.steps_onnx", exc_type=ImportError)
+    weights = [normal(15, 4), normal(15, 5), normal(15), normal(15)]
+    graph = steps.Graph()
+    out = steps.add_gru(graph, graph.input("x", 1, 4), weights)
+    graph.output("y", out, 1, 5)
+    onnx, layer = steps.OnnxStep.of(graph), Gru(*weights)
+    for frame in normal(30, 4):
+        onnx(frame[None])
+        np.testing.assert_allclose(onnx.out("y")[0], layer.forward(frame), atol=1e-5)

@@ -1,0 +1,190 @@
+"""What `rtaudio bench` makes of times: on known ones, and on a stage of known cost."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rtaudio.errors import ConfigError
+from rtaudio.stream.arena import Arena
+from rtaudio.stream.stage import NativeStage, Spec
+from rtaudio.stream.timing import HopTimes, NativeTimer
+from rtaudio.tasks.bench import ROUNDS, WARM_HOPS, BenchSettings, Measurement
+from rtaudio.tasks.bench_backends import NativeBackend
+from rtaudio.tasks.bench_compare import compare, read_report, resampled
+from rtaudio.tasks.bench_summary import Runs, choose_plan, grouped, judge, percentiles, summarise
+from rtaudio.tasks.machine import environment, same_machine
+
+PERIOD_NS = 10_000_000
+
+
+def hop_times(costs_us, wake_us=50.0, stages=(0.25, 0.75)):
+    """Paced hops of these costs, each stage its share; a hop begins when it is due or the last is done."""
+    due = (1 + np.arange(len(costs_us))) * PERIOD_NS
+    marks, free = np.zeros((len(costs_us), 2 + len(stages)), np.int64), 0
+    for k, cost in enumerate(costs_us):
+        begun = max(due[k] + int(1000 * wake_us), free)
+        ends = begun + np.cumsum([int(1000 * cost * share) for share in stages])
+        marks[k], free = [due[k], begun, *ends], ends[-1]
+    return HopTimes(marks, PERIOD_NS)
+
+
+def told_of(costs_us, rounds=1):
+    parts = np.array_split(np.asarray(costs_us, float), rounds)
+    runs = Runs("native", True, ("a", "b"), [hop_times(part) for part in parts], [hop_times([100.0])])
+    return summarise(runs, PERIOD_NS)
+
+
+def test_percentiles_of_known_numbers_and_of_too_few():
+    told = percentiles(np.arange(1001.0))
+    assert told == pytest.approx({"p50": 500, "p95": 950, "p99": 990, "p99.9": 1000 - 1, "max": 1000})
+    assert percentiles(np.arange(999.0))["p99.9"] is None
+    assert percentiles(np.arange(99.0))["p99"] is None
+    assert percentiles(np.zeros(0)) == dict.fromkeys(("p50", "p95", "p99", "p99.9", "max"))
+
+
+def test_injected_spikes_are_counted_placed_and_shared_out():
+    costs = np.full(2000, 400.0)
+    costs[[100, 700, 1999]] = 12000.0
+    told = told_of(costs, rounds=2)
+    assert told["missed_hops"] == [100, 700, 1999]
+    assert (told["deadline_misses"], told["hops"]) == (3, 2000)
+    assert told["compute_us"]["p50"] == pytest.approx(400)
+    assert told["compute_us"]["max"] == pytest.approx(12000)
+    assert told["stage_us"]["b"]["p50"] == pytest.approx(300)
+    assert told["rtf"] == pytest.approx(costs.mean() / 10000)
+    assert told["wake_us"]["max"] == pytest.approx(50)
+    assert told["samples"]["rounds"] == [1000, 1000]
+
+
+class Same(NativeStage):
+    """Only sizes: 480 samples in, 480 out, 480 later."""
+
+    def __init__(self):
+        super().__init__(0, Arena(()), Spec((480,)), Spec((480,)), 480)
+
+
+@pytest.mark.parametrize(
+    ("budget_ms", "cost_us", "fits", "word"),
+    [(40, 500, True, "fits 40 ms"), (20, 500, False, "the least"), (40, 6000, False, "hops are late")],
+)
+def test_the_verdict(budget_ms, cost_us, fits, word):
+    plan, too_long = choose_plan(Same(), 48000, budget_ms)
+    verdict = judge(plan, too_long, budget_ms, told_of(np.full(1000, float(cost_us))))
+    assert verdict["fits"] is fits
+    assert word in verdict["line"]
+    assert "\n" not in verdict["line"]
+    assert verdict["needed_us"] == pytest.approx(cost_us + 50)
+    assert sum(verdict["parts_ms"].values()) == pytest.approx(verdict["total_ms"])
+    assert list(verdict["parts_ms"].values()) == sorted(verdict["parts_ms"].values(), reverse=True)
+    assert grouped(plan)["algorithmic"] == pytest.approx(10)
+
+
+def backend(name="native"):
+    from rtaudio.kernels.paced import nothing_step
+
+    spec = Spec((4,))
+    timer = NativeTimer([NativeStage(nothing_step.address, Arena(()), spec, spec)])
+    return NativeBackend(name, ("nothing",), timer, np.zeros((3, 4), np.float32))
+
+
+def test_backends_take_turns():
+    measurement = Measurement([backend("one"), backend("two")], 0.04, 100_000)
+    shares = []
+    assert measurement.run(shares.append)
+    for runs in measurement.runs:
+        assert [len(times.marks) for times in runs.paced] == [20] * ROUNDS
+        assert [len(times.marks) for times in runs.warm] == [WARM_HOPS] * ROUNDS
+    one, two = ([times.marks[0, 0] for times in runs.paced] for runs in measurement.runs)
+    assert all(a < b for a, b in zip(one, two, strict=True))
+    assert all(b < a for a, b in zip(one[1:], two[:-1], strict=True))
+    assert all(0 <= share <= 1 for share in shares)
+
+
+def test_what_was_measured_before_an_interruption_is_kept():
+    measurement = Measurement([backend()], 1000.0, 100_000)
+    assert not measurement.run(wanted=lambda: False)
+    assert sum(len(times.marks) for times in measurement.runs[0].paced) < 10_000_000
+
+
+def test_a_backend_that_fails_is_told():
+    broken = backend()
+    broken.run = lambda n_hops, period_ns: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        Measurement([broken], 0.01, 100_000).run()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"backends": ("gpu",)}, {"backends": ()}, {"backends": ("onnx", "onnx")}, {"load": "disk"},
+     {"budget_ms": 0.0}, {"duration_s": -1.0}],
+)  # fmt: skip
+def test_settings_that_can_t_be(wrong):
+    with pytest.raises(ConfigError):
+        BenchSettings(**wrong)
+
+
+def report(costs_us, load="none", **machine):
+    here = {"cpu": "x", "cores": 2, "flags": [], "id": "a", "load_average": 0.1} | machine
+    return {
+        "machine": here,
+        "model": {"weights": "w"},
+        "settings": {"load": load},
+        "period_us": 10000.0,
+        "backends": [told_of(costs_us, rounds=10)],
+    }
+
+
+def costs(scale=1.0, seed=0):
+    return scale * np.random.default_rng(seed).gamma(40, 10, 3000)
+
+
+def test_slower_and_faster_are_named_and_noise_is_not():
+    for scale, verdict in ((1.0, "same"), (1.05, "same"), (1.5, "slower"), (0.5, "faster")):
+        told = compare(report(costs()), report(costs(scale, seed=1)))
+        row = told["rows"][0]
+        assert (row["name"], row["verdict"]) == ("native paced p50", verdict)
+        assert row["low"] <= row["ratio"] <= row["high"]
+        assert row["ratio"] == pytest.approx(scale, rel=0.02)
+        assert bool(told["regressions"]) is (verdict == "slower")
+
+
+def test_a_worse_tail_alone_is_named():
+    worse = costs(seed=1)
+    worse[::50] *= 4
+    told = compare(report(costs()), report(worse))
+    assert told["regressions"] == ["native paced p99", "native paced p99.9"]
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [({"cpu": "y"}, "machines"), ({"id": "b"}, "machines"), ({"load": "gil"}, "load")],
+)
+def test_what_can_t_be_compared_stands_side_by_side(other, word):
+    told = compare(report(costs()), report(costs(3.0), **other))
+    assert word in told["not_comparable"]
+    assert told["regressions"] == []
+    assert all(row["ratio"] is None and row["new_us"] > row["old_us"] for row in told["rows"][:2])
+
+
+def test_whole_rounds_are_drawn_again():
+    rng = np.random.default_rng(0)
+    rounds = [np.full(10, value) for value in (1.0, 2.0, 3.0)]
+    assert set(resampled(rounds, 0.0, rng)) == {1.0, 2.0, 3.0}
+
+
+def test_machines_are_told_apart():
+    here = environment()
+    json.dumps(here)
+    assert same_machine(here, dict(here))
+    assert same_machine({**here, "id": ""}, {**here, "id": "b"})
+    assert not same_machine(here, {**here, "cores": 1000})
+
+
+def test_other_files_are_refused_as_reports(tmp_path):
+    path = tmp_path / "old.json"
+    for text in (None, "{", "[]", '{"format": "x"}', '{"format": "rtaudio-bench", "version": 99}'):
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(ConfigError, match=r"old\.json"):
+            read_report(path)
