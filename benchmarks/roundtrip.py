@@ -68,6 +68,7 @@ def _measure_jack(report: Report, folder: Path, runs: int) -> None:
         "JACK, dummy driver, p=64: delay less the probe's loop, in samples",
         ("path", "runs", "least", "median", "most", "median ms"),
     )
+    measured: dict[int, tuple[float, int]] = {}
     with JackServer() as jack:
         loop = _jack_loop(jack, folder, runs)
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
@@ -75,12 +76,11 @@ def _measure_jack(report: Report, folder: Path, runs: int) -> None:
             pipeline = Pipeline([Analysis(n_fft, hop_length), Synthesis(n_fft, hop_length)])
             delays = _through_jack(jack, folder, pipeline, runs)
             table.row(*_row(f"window {n_fft}, hop {hop_length}", loop, delays))
-            extra = (max(delays) - loop - n_fft) / jack.period
-            report.goal(f"JACK, window {n_fft}: periods beyond the window", extra, PERIODS)
-            report.goal(
-                f"JACK, window {n_fft}: spread over the runs in samples", max(delays) - min(delays), 0
-            )
+            measured[n_fft] = (max(delays) - loop - n_fft) / jack.period, max(delays) - min(delays)
     report.show(table)
+    for n_fft, (extra, spread) in measured.items():
+        report.goal(f"JACK, window {n_fft}: periods beyond the window", extra, PERIODS)
+        report.goal(f"JACK, window {n_fft}: spread over the runs in samples", spread, 0)
 
 
 def _measure_pulse(report: Report, folder: Path, runs: int) -> None:

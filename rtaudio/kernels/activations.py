@@ -22,14 +22,6 @@ LINEAR, RELU, TANH, SIGMOID = range(4)
 
 
 @intrinsic
-def _bits(typingctx: Any, value: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return types.int32(types.float32), codegen
-
-
-@intrinsic
 def _from_bits(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.FloatType())
@@ -59,12 +51,6 @@ def tanh_f32(x: Any) -> Any:
     return x * p / (_Q0 + s * (_Q2 + s * (_Q4 + s * _Q6)))
 
 
-@numba.njit(**FAST)
-def sigmoid_f32(x: Any) -> Any:
-    """Logistic function 1 / (1 + exp(-x)); error at most 2e-7."""
-    return _HALF + _HALF * tanh_f32(_HALF * x)
-
-
 # exp(x) = 2^n exp(r), |r| <= ln(2) / 2: Cephes expf (Moshier), with ln(2) in two parts so that
 # n ln(2) is subtracted without rounding. The clamp keeps 2^n a normal number.
 _EXP_LOW, _EXP_HIGH = _F(-87.3), _F(88.3)
@@ -84,28 +70,14 @@ def exp_f32(x: Any) -> Any:
     return (_ONE + r + r * r * p) * scale
 
 
-# log(m) for m in sqrt(1/2)..sqrt(2): Cephes logf (Moshier).
-_SQRT_HALF = _F(0.70710678)
-_L0, _L1, _L2 = _F(7.0376836292e-2), _F(-1.1514610310e-1), _F(1.1676998740e-1)
-_L3, _L4, _L5 = _F(-1.2420140846e-1), _F(1.4249322787e-1), _F(-1.6668057665e-1)
-_L6, _L7, _L8 = _F(2.0000714765e-1), _F(-2.4999993993e-1), _F(3.3333331174e-1)
-_LOG10_E = _F(0.4342944819032518)
-_LOG10_2_HIGH, _LOG10_2_LOW = _F(0.30078125), _F(2.48745663981195214e-4)  # 77 / 256 is exact
-
-
 @numba.njit(**JIT)
-def log10_f32(x: Any) -> Any:
-    """Decimal logarithm of a positive normal number; error at most 1e-6 over 1e-37..1e38."""
-    bits = _bits(x)
-    mantissa = _from_bits(np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000)))  # 0.5..1
-    exponent = np.float32(np.int32(np.int32(bits >> np.int32(23)) - np.int32(126)))
-    low = mantissa < _SQRT_HALF
-    exponent -= _ONE if low else _F(0)
-    r = (mantissa + mantissa if low else mantissa) - _ONE
-    p = _L5 + r * (_L4 + r * (_L3 + r * (_L2 + r * (_L1 + r * _L0))))
-    p = r * r * r * (_L8 + r * (_L7 + r * (_L6 + r * p)))
-    fine = exponent * _LOG10_2_LOW + (p - _HALF * r * r + r) * _LOG10_E
-    return exponent * _LOG10_2_HIGH + fine
+def sigmoid_f32(x: Any) -> Any:
+    """Logistic function 1 / (1 + exp(-x)); error at most 2e-7 of the value, and 6e-8 near 1.
+
+    By exp and not by tanh, whose error is as large near 0 and near 1 as in the middle: a forget
+    gate of 1 - 1e-5 remembers a minute, and an error of 2e-7 in it changes the cell by 2 %.
+    """
+    return _ONE / (_ONE + exp_f32(-x))
 
 
 @numba.njit(**FAST)

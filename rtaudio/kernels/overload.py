@@ -11,7 +11,8 @@ FULL, HELD, BYPASSED = 0, 1, 2
 
 STRIKES = 3.0  # misses, each forgotten over the next MEMORY hops, that make it climb
 MEMORY = 64.0
-FIRST_PATIENCE = 200  # calm hops (2 s at 10 ms) before it tries the next lower rung
+HOLD_HOPS = 50  # gains of half a second ago may mute a voice that has begun since
+FIRST_PATIENCE = 200  # calm hops (2 s at 10 ms) in bypass before it tries the full net again
 MOST_PATIENCE = 6400  # after repeated failures it tries once a minute
 CALM_SHARE = 0.5  # a hop is calm where it takes less than this share of its deadline
 
@@ -20,24 +21,25 @@ CALM_SHARE = 0.5  # a hop is calm where it takes less than this share of its dea
 def climb_or_descend(memory: int, missed: bool, compute_ns: int, deadline_ns: int) -> bool:
     """Account for one hop; True where the stage, unused for a while, must start afresh.
 
-    Climbing again soon after a descent doubles the patience before the next one (hysteresis);
-    a long calm on the lowest rung makes it forget.
+    Trouble after a long calm first meets held gains, for HOLD_HOPS; if that was not enough, or
+    trouble comes back soon, bypass, with twice the patience each time (hysteresis).
     """
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
     reals[w.STRIKES_F] *= 1.0 - 1.0 / MEMORY
     if missed:
         reals[w.STRIKES_F] += 1.0
     words[w.CALM] = words[w.CALM] + 1 if compute_ns < CALM_SHARE * deadline_ns and not missed else 0
-    level = words[w.LEVEL]
+    level, patience = words[w.LEVEL], words[w.PATIENCE]
+    wait = HOLD_HOPS if level == HELD else patience
     if reals[w.STRIKES_F] >= STRIKES and level < BYPASSED:
-        if words[w.PATIENCE] == 0:
-            words[w.PATIENCE] = FIRST_PATIENCE
+        if level == FULL and patience == 0 and words[w.HOLD_ENTRY] != 0:
+            words[w.LEVEL], words[w.PATIENCE] = HELD, FIRST_PATIENCE // 2
         else:
-            words[w.PATIENCE] = min(MOST_PATIENCE, 2 * words[w.PATIENCE])
-        words[w.LEVEL] = HELD if level == FULL and words[w.HOLD_ENTRY] != 0 else BYPASSED
+            words[w.LEVEL] = BYPASSED
+            words[w.PATIENCE] = min(MOST_PATIENCE, max(FIRST_PATIENCE, 2 * patience))
         reals[w.STRIKES_F], words[w.CALM] = 0.0, 0
-    elif level > FULL and words[w.CALM] >= words[w.PATIENCE]:
-        words[w.LEVEL] = HELD if level == BYPASSED and words[w.HOLD_ENTRY] != 0 else FULL
+    elif level > FULL and words[w.CALM] >= wait:
+        words[w.LEVEL] = FULL
         reals[w.STRIKES_F], words[w.CALM] = 0.0, 0
         return level == BYPASSED
     elif level == FULL and words[w.CALM] >= 2 * MOST_PATIENCE:

@@ -94,14 +94,15 @@ class Denoiser(NativeStage):
                 "net": np.zeros(2, np.int64),
                 "band_weights": weights,
                 "band_spans": spans,
-                "level_constants": np.array([config.level_decay, config.power_floor], np.float32),
+                "level_constants": np.array([config.level_decay, config.power_floor]),
             },
             params={"strength": float(strength), "floor": float(floor)},
             state={
                 "powers": np.zeros(config.n_bins, np.float32),
                 "features": np.zeros(config.n_bands, np.float32),
-                "level": np.zeros(2, np.float32),
+                "level": np.zeros(2),
                 "gains": np.ones(config.n_bins, np.float32),
+                "logs": np.zeros(config.n_bands),
             },
         )
         spec = Spec((config.n_bins, 2))

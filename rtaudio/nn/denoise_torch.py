@@ -86,16 +86,18 @@ class DenoiseNet(nn.Module):
         past = [
             like.new_zeros(batch, cast(Block, block).reach, self.config.channels) for block in self.blocks
         ]
-        return DenoiseState(like.new_zeros(batch, 2), past, recurrent, recurrent.clone())
+        level = like.new_zeros(batch, 2, dtype=torch.float64)
+        return DenoiseState(level, past, recurrent, recurrent.clone())
 
     def features(self, spectrum: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Log band powers over their running mean, `(B, T, n_bands)`, and the mean's new state.
 
         The mean is exponential and corrected for its zero start, so the first frame already counts in full.
+        In float64: a float32 logarithm near -10 is off by 1e-6, which a trained net makes 1e-4 of.
         """
         real, imaginary = spectrum.float().unbind(-1)  # a sum over an axis of two is ten times slower
         power = real * real + imaginary * imaginary
-        bands = torch.log10(power @ self.bands.T + self.config.power_floor)
+        bands = torch.log10((power @ self.bands.T + self.config.power_floor).double())
         decay = self.config.level_decay
         mean, weight = level.unbind(1)
         means = []
@@ -103,7 +105,8 @@ class DenoiseNet(nn.Module):
             mean = decay * mean + (1 - decay) * frame_level
             weight = decay * weight + (1 - decay)
             means.append(mean / weight)
-        return bands - torch.stack(means, 1).unsqueeze(-1), torch.stack([mean, weight], 1)
+        features = bands - torch.stack(means, 1).unsqueeze(-1)
+        return features.float(), torch.stack([mean, weight], 1)
 
     def run(self, spectrum: Tensor, state: DenoiseState) -> tuple[Tensor, DenoiseState]:
         """Gains `(B, T, n_bins)` in 0..1 for spectrum `(B, T, n_bins, 2)`, going on from `state`."""

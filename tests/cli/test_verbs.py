@@ -46,7 +46,7 @@ def test_models_tells_what_they_cost(rtaudio):
 
 
 def test_a_missing_library_is_exit_code_3(rtaudio, monkeypatch):
-    monkeypatch.setattr("rtaudio.devices.portaudio.library", lambda: broken(""))
+    monkeypatch.setattr("rtaudio.devices.portaudio.listing.library", lambda: broken(""))
     code, out, err = rtaudio("devices")
     assert (code, out) == (3, "")
     assert err == "rtaudio: the PortAudio library is missing: sudo apt-get install libportaudio2\n"

@@ -9,6 +9,7 @@ from rtaudio.kernels.overload import (
     FIRST_PATIENCE,
     FULL,
     HELD,
+    HOLD_HOPS,
     MOST_PATIENCE,
     climb_or_descend,
 )
@@ -80,3 +81,15 @@ def test_each_return_doubles_the_patience_up_to_a_minute_and_a_long_calm_forgets
         ladder.hop()
     ladder.climb()
     assert ladder.calm_hops_until_descent() == FIRST_PATIENCE
+
+
+def test_held_gains_last_half_a_second_and_trouble_that_returns_meets_bypass():
+    ladder = Ladder(1)
+    ladder.climb()
+    assert ladder.level == HELD
+    assert ladder.calm_hops_until_descent() == HOLD_HOPS
+    assert ladder.level == FULL
+    ladder.climb()
+    assert ladder.level == BYPASSED
+    assert ladder.calm_hops_until_descent() == FIRST_PATIENCE
+    assert ladder.level == FULL
