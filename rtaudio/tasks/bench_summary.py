@@ -120,7 +120,11 @@ def judge(plan: LatencyBudget, too_long: str, budget_ms: float, told: dict[str, 
         head = f"does not fit {budget_ms:g} ms: {plan.total_ms:.1f} ms = {where}, and hops are late"
     else:
         head = f"fits {budget_ms:g} ms: {plan.total_ms:.1f} ms = {where}"
-    compute = f"a hop needs {needed_us / 1000:.2f} ms ({name}) of the {allowed_us / 1000:.1f} kept for it"
+    waking, computing = (tail(told[key])[1] / 1000 for key in ("wake_us", "compute_us"))
+    compute = (
+        f"a hop is done {needed_us / 1000:.2f} ms after it is due ({name}; waking {waking:.2f}, "
+        f"computing {computing:.2f}) and {allowed_us / 1000:.1f} ms are kept for it"
+    )
     return {
         "fits": not too_long and needed_us <= allowed_us,
         "line": f"{head}; {compute}; {told['deadline_misses']} of {told['hops']} missed the deadline",

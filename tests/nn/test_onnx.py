@@ -6,11 +6,14 @@ import tomllib
 import numpy as np
 import pytest
 
+from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Gru
-from rtaudio.nn.weights import Weights
+from rtaudio.nn.weights import Weights, find_weights, list_models, load_weights
+from rtaudio.stream.offline import run_frames
+from rtaudio.tasks.demo import load_demo
 
 SMALL = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), hidden=9)
 
@@ -25,15 +28,15 @@ def net(config):
     return {n: normal(*s) * np.float32(0.5 / np.sqrt(fan_in[n])) for n, s in tensor_shapes(config).items()}
 
 
-def assert_parity(config, tensors, run, spectra):
+def assert_parity(config, tensors, run, spectra, atol=1e-5):
     """Both outputs of each hop equal the native step's; the spectrum relative to its loudest bin."""
     native, out = Denoiser(config, tensors), np.empty((config.n_bins, 2), np.float32)
     for spectrum in spectra:
         native.process(spectrum, out)
         run(spectrum[None])
-        np.testing.assert_allclose(run.out("gains")[0], native.arena["gains"], atol=1e-5)
+        np.testing.assert_allclose(run.out("gains")[0], native.arena["gains"], atol=atol)
         loudest = np.abs(spectrum).max()
-        np.testing.assert_allclose(run.out("enhanced")[0] / loudest, out / loudest, atol=1e-5)
+        np.testing.assert_allclose(run.out("enhanced")[0] / loudest, out / loudest, atol=atol)
 
 
 @pytest.fixture
@@ -89,3 +92,17 @@ def test_onnx_gru_equals_ours():
     for frame in normal(30, 4):
         onnx(frame[None])
         np.testing.assert_allclose(onnx.out("y")[0], layer.forward(frame), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_shipped_nets_keep_parity(model):
+    export = pytest.importorskip("rtaudio.nn.denoise_onnx", exc_type=ImportError)
+    steps = pytest.importorskip("rtaudio.nn.steps_onnx", exc_type=ImportError)
+    weights = load_weights(find_weights(model))
+    config = Denoiser.from_weights(weights).config
+    hops = load_demo().noisy[: 600 * config.hop_length].reshape(600, config.hop_length)
+    spectra = run_frames(Analysis(config.n_fft, config.hop_length, config.window), hops)
+    graph = export.denoise_graph(config, weights.tensors)
+    # On a recording the trained net makes 2.4e-5 of the 3e-7 that the native tanh is off; with an
+    # exact one both agree to 5e-6.
+    assert_parity(config, weights.tensors, steps.OnnxStep.of(graph), spectra, atol=5e-5)
