@@ -24,17 +24,28 @@ from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import DeviceError
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.stage import Samples
 
 RATE = 48000
 WINDOWS = ((240, 120), (480, 240), (960, 480))  # n_fft, hop_length: 5, 10 and 20 ms, half overlapped
 SIGNAL = np.concatenate([np.zeros(RATE // 10), chirp(RATE, 0.5), np.zeros(RATE // 2)]).astype(np.float32)
 QUICK_RUNS, RUNS = 3, 10
 Measure = Callable[[Report, Path, int], None]
+PULSE_BLOCK = 480
+SILENCE = 0.05  # a tenth of the chirp's level
 PERIODS = 3  # what JACK's graph and the engine's rings may add to the window
 
 
 def _delays(probe: ProbeProcess, runs: int) -> list[int]:
-    return [delay_between(SIGNAL, probe.play()[0]) for _ in range(runs)]
+    return [delay_between(SIGNAL, _heard(probe)) for _ in range(runs)]
+
+
+def _heard(probe: ProbeProcess) -> Samples:
+    """What came back; RuntimeError where that was silence, which correlates with anything."""
+    heard = probe.play()[0]
+    if np.max(np.abs(heard)) < SILENCE:
+        raise RuntimeError("the chirp did not come back")
+    return heard
 
 
 def _row(name: str, loop: int, delays: list[int]) -> list[object]:
@@ -90,19 +101,21 @@ def _measure_pulse(report: Report, folder: Path, runs: int) -> None:
     )
     pipeline = Pipeline([Analysis(960, 480), Synthesis(960, 480)])
     with PulseServer():
-        with ProbeProcess(folder, SIGNAL, 480, "mic.monitor", "mic") as probe:
+        with ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "mic.monitor", "mic") as probe:
             loop = int(np.median(_delays(probe, runs)))
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
-        for block in (480, 128):
-            device = PortAudioDevice("mic.monitor", "spk", block=block)
-            plan = plan_budget(pipeline, RATE, block=block, burst=burst(find_device("mic.monitor", "input")))
-            with (
-                LiveEngine(pipeline, device, plan) as engine,
-                ProbeProcess(folder, SIGNAL, 480, "spk.monitor", "mic") as probe,
-            ):
-                table.row(*_row(f"window 960, hop 480, block {block}", loop, _delays(probe, runs)))
-                parts = engine.latency_parts()
-            report.note(f"declared for blocks of {block}: {sum(parts.values()):.1f} ms = {parts}")
+        device = PortAudioDevice("mic.monitor", "spk", block=PULSE_BLOCK)
+        pairs = burst(find_device("mic.monitor", "input"))
+        plan = plan_budget(pipeline, RATE, block=PULSE_BLOCK, burst=pairs)
+        with (
+            LiveEngine(pipeline, device, plan) as engine,
+            ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "spk.monitor", "mic") as probe,
+        ):
+            delays = _delays(probe, runs)
+            parts = engine.latency_parts()
+        table.row(*_row(f"window 960, hop 480, block {PULSE_BLOCK}", loop, delays))
+    told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
+    report.note(f"PulseAudio path as declared: {sum(parts.values()):.1f} ms = {told}")
     report.show(table)
 
 
