@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.report import Report, main
 from rtaudio.kernels.memory import JIT, _pointer, f32, load_acquire, store_release
 from rtaudio.kernels.ring import Ring, ring_pull, ring_push
+from rtaudio.stream.arena import aligned_bytes
 
 BLOCK = 480
 CAPACITY = 4096
@@ -149,8 +150,9 @@ def count_torn(total: int) -> tuple[int, float]:
 
 def run(report: Report, quick: bool) -> None:
     repeats = 20_000 if quick else 200_000
-    x, out = np.random.default_rng(0).standard_normal((2, BLOCK)).astype(np.float32)
-    ring, plain = Ring(CAPACITY), np.zeros(CAPACITY + BLOCK, np.float32)
+    x, out = (aligned_bytes(4 * BLOCK).view(np.float32) for _ in range(2))  # as the engine's hops are
+    x[:] = np.random.default_rng(0).standard_normal(BLOCK)
+    ring, plain = Ring(CAPACITY), aligned_bytes(4 * (CAPACITY + BLOCK)).view(np.float32)
     rows: dict[str, list[float]] = {"two memcpys (the floor)": [], "rtaudio ring, in compiled code": []}
     for _ in range(ROUNDS):
         rows["two memcpys (the floor)"].append(native_ns(two_memcpys, plain.ctypes.data, x, out, repeats))

@@ -1,7 +1,7 @@
 """The live path under torture: two busy Python threads and the garbage collector, a minute each.
 
 A compiled callback with the engine behind it, beside a plain Python callback that copies its
-input, on the same PortAudio device: a PulseAudio null sink, no sound card needed. What counts is
+input, on the same PortAudio device: JACK's dummy driver, no sound card needed. What counts is
 what the listener misses: output underflows that PortAudio reports, or blocks that never came.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.report import Report, main
-from benchmarks.servers import PULSE_PROGRAMS, PulseServer, missing
-from rtaudio.devices.portaudio import PortAudioDevice, find_device, library
+from benchmarks.servers import JACK_PROGRAMS, JackServer, missing
+from rtaudio.devices.portaudio import PortAudioDevice, library
 from rtaudio.engine.live import LiveEngine
 from rtaudio.stream.native import native_stage
 from rtaudio.tasks.bench_load import busy_python
@@ -52,8 +52,7 @@ class Outcome:
 
 def native(block: int, seconds: float) -> Outcome:
     """The compiled callback, the ring, the engine and a stage, through the same device."""
-    device = PortAudioDevice("mic.monitor", "spk", sample_rate=RATE, block=block)
-    with LiveEngine(through(480), device) as engine:
+    with LiveEngine(through(480), PortAudioDevice(sample_rate=RATE, block=block)) as engine:
         time.sleep(SETTLE_S)
         before, beats, begin = engine.stats(), sum(engine.heartbeat), time.perf_counter()
         with busy_python():
@@ -66,9 +65,6 @@ def native(block: int, seconds: float) -> Outcome:
 
 def python(block: int, seconds: float) -> Outcome:
     """What everyone writes first: a Python callback that copies its input to its output."""
-    sd = library()
-    from rtaudio.devices.pulse import pulse_environment
-
     arrivals: list[float] = []
     underflows: list[float] = []
 
@@ -79,10 +75,8 @@ def python(block: int, seconds: float) -> Outcome:
             underflows.append(now)
         out[:] = x
 
-    gate = find_device("pulse", "input").index
-    with pulse_environment("mic.monitor", "spk"):
-        stream = sd.Stream(RATE, block, gate, 1, "float32", block / RATE, callback=callback)
-    with stream:
+    # Block size 0 is "as it comes": JACK's period, the same for both.
+    with library().Stream(RATE, 0, None, 1, "float32", block / RATE, callback=callback):
         time.sleep(SETTLE_S)
         begin = time.perf_counter()
         with busy_python():
@@ -95,16 +89,16 @@ def python(block: int, seconds: float) -> Outcome:
 
 
 def run(report: Report, quick: bool) -> None:
-    if lacking := missing(PULSE_PROGRAMS):
-        report.note(f"not run: {', '.join(lacking)} not installed (apt-get install pulseaudio)")
-        report.goal("PulseAudio at hand", 0, 1, "==")
+    if lacking := missing(JACK_PROGRAMS):
+        report.note(f"not run: {', '.join(lacking)} not installed (apt-get install jackd2)")
+        report.goal("JACK at hand", 0, 1, "==")
         return
     seconds = 8.0 if quick else 60.0
     columns = ["", "block", "lost blocks", "underflows", "blocks delivered %", "longest gap ms"]
     table = report.table(f"{seconds:.0f} s each, two busy Python threads and garbage collection", columns)
     outcomes = {}
-    with PulseServer(RATE):
-        for block in BLOCKS:
+    for block in BLOCKS:
+        with JackServer(RATE, block):
             for name, measure in (("rtaudio", native), ("Python callback", python)):
                 done = outcomes[name, block] = measure(block, seconds)
                 table.row(name, block, done.lost, done.underflows, done.delivered, done.longest_gap_ms)

@@ -6,6 +6,8 @@ import argparse
 import math
 from typing import Any
 
+from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
+
 Verbs = Any  # argparse's `_SubParsersAction`, which has no public name
 
 
@@ -73,10 +75,14 @@ def count(text: str) -> int:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """What the denoiser is built from."""
-    parser.add_argument("--model", default="standard", metavar="NAME", help="see `rtaudio models`")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="see `rtaudio models`")
     parser.add_argument(
         "--strength", type=fraction, default=1.0, metavar="0..1", help="1 removes all it can, 0 nothing"
     )
     parser.add_argument(
-        "--atten-limit", type=decibels, metavar="DB", help="never lower anything by more than this"
+        "--atten-limit",
+        type=decibels,
+        default=DEFAULT_ATTEN_LIMIT_DB,
+        metavar="DB",
+        help=f"never lower anything by more ({DEFAULT_ATTEN_LIMIT_DB:g}); 100 is as good as no limit",
     )

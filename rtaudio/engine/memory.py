@@ -14,6 +14,7 @@ from rtaudio.kernels.callback import capture_callback, duplex_callback, playback
 from rtaudio.kernels.engine_loop import HISTOGRAM_BINS
 from rtaudio.kernels.resample import FractionalResampler
 from rtaudio.kernels.ring import Ring
+from rtaudio.stream.arena import aligned_bytes
 from rtaudio.stream.stage import NativeStage
 
 FADE_S = 5e-3  # cross-fades between wet and dry: short to the ear, long against any waveform
@@ -71,7 +72,7 @@ class LiveMemory:
             w.X: hop,
             w.Y: hop,
         }.items():
-            self._point(word, np.zeros(size, np.float32))
+            self._point(word, aligned_bytes(4 * int(size)).view(np.float32))
         words[w.HISTOGRAM] = self.histogram.ctypes.data
         resets = np.array([arena.reset_copy for arena in stage.arenas()], np.int64)
         self._point(w.RESETS, resets)
@@ -85,7 +86,7 @@ class LiveMemory:
         """Put a steered resampler between the engine and the playback ring."""
         self._resampler = FractionalResampler()
         room = 2 * plan.hop_length + 64
-        self._point(w.RESAMPLED, np.zeros(room, np.float32))
+        self._point(w.RESAMPLED, aligned_bytes(4 * room).view(np.float32))
         self.words[[w.RESAMPLER, w.MAX_RESAMPLED]] = self._resampler.address, room
         # A block for the callback, a hop that comes in one piece, the time to compute it.
         self.words[w.TARGET_FILL] = plan.block + plan.hop_length + plan.compute

@@ -9,19 +9,20 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
-
-DEFAULT_MODEL = "standard"
+from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
 
 
 def build_denoiser(
-    model: str | Path = DEFAULT_MODEL, *, strength: float = 1.0, atten_limit_db: float | None = None
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    strength: float = 1.0,
+    atten_limit_db: float | None = DEFAULT_ATTEN_LIMIT_DB,
 ) -> Pipeline:
     """The denoising pipeline: a hop of samples in ±1 in, a hop out, `n_fft - hop_length` later.
 
     - model: a shipped model's name, or the path of a weights file.
     - strength: 0 (nothing is taken away) to 1.
-    - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit. 18 to 26 dB
-      leave an even bed of noise, which sounds better in pauses than what a net leaves of it.
+    - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit.
 
     Raises WeightsError where the model is missing or damaged, ConfigError for values out of range.
     """
