@@ -25,14 +25,14 @@ PORTAUDIO = types.int32(types.int64, types.int64, types.uint64, types.int64, typ
 """PaStreamCallback: input, output, frames, time info, flags, user data; pointers as integers."""
 
 
-@numba.njit("int64(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def time_ns(memory: int, scratch: int) -> int:
     """The time: of the simulation where there is one, else monotonic."""
     words = i64(memory, w.N_WORDS)
     return words[w.NOW] if words[w.VIRTUAL] != 0 else now_ns(memory + 8 * scratch)
 
 
-@numba.njit("void(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _to_mono(memory: int, source: int, frames: int) -> None:
     """Fill SCRATCH with the mean of the channels; NaN or Inf from a broken driver becomes silence."""
     words = i64(memory, w.N_WORDS)
@@ -56,7 +56,7 @@ def _to_mono(memory: int, source: int, frames: int) -> None:
         mono[i] = total if np.isfinite(total) else np.float32(0.0)
 
 
-@numba.njit("void(int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def capture(memory: int, source: int, frames: int, flags: int) -> None:
     """Take a block from the device: to the history of dry sound, then to the capture ring.
 
@@ -79,7 +79,7 @@ def capture(memory: int, source: int, frames: int, flags: int) -> None:
         words[w.INPUT_OVERFLOWS] += 1
 
 
-@numba.njit("void(int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _spread(memory: int, target: int, frames: int, n_channels: int) -> None:
     """Copy the finished mono block in WET to every output channel."""
     words = i64(memory, w.N_WORDS)
@@ -89,7 +89,7 @@ def _spread(memory: int, target: int, frames: int, n_channels: int) -> None:
             out[i * n_channels + c] = mono[i]
 
 
-@numba.njit("int64(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _pull_on_time(memory: int, wanted: int, frames: int) -> int:
     """Fill WET with the pipeline's outputs from number `wanted` on, as far as they exist.
 
@@ -113,7 +113,7 @@ def _pull_on_time(memory: int, wanted: int, frames: int) -> int:
     return (begin << 32) | end
 
 
-@numba.njit("void(int64, int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _mend(memory: int, wanted: int, frames: int, begin: int, end: int) -> None:
     """Dry sound where WET has none, without a step at either edge.
 
@@ -148,7 +148,7 @@ def _mend(memory: int, wanted: int, frames: int, begin: int, end: int) -> None:
     reals[w.MIX_F], reals[w.GAIN_F] = mix, gain
 
 
-@numba.njit("void(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _fill_one_clock(memory: int, frames: int) -> None:
     """Fill WET for play times PLAY_TIME and on, of a device whose input and output share a clock."""
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
@@ -176,7 +176,7 @@ def _fill_one_clock(memory: int, frames: int) -> None:
         reals[w.LAST_F] = out[frames - 1]
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _begin_playing(memory: int) -> None:
     """Fade in once TARGET_FILL samples are there; after an interruption what is beyond them is late."""
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
@@ -189,7 +189,7 @@ def _begin_playing(memory: int) -> None:
     words[w.PLAYING], reals[w.GAIN_F] = w.PLAYS, 0.0
 
 
-@numba.njit("void(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _fill_two_clocks(memory: int, frames: int) -> None:
     """Fill WET from the playback ring of a device on a clock of its own.
 
@@ -222,7 +222,7 @@ def _fill_two_clocks(memory: int, frames: int) -> None:
     reals[w.LAST_F], reals[w.GAIN_F] = last if abs(last) > 1e-9 else 0.0, gain
 
 
-@numba.njit("void(int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def playback(memory: int, target: int, frames: int, flags: int) -> None:
     """Give the device a block: wet sound on time, dry or fading sound where there is none."""
     words = i64(memory, w.N_WORDS)
@@ -238,13 +238,13 @@ def playback(memory: int, target: int, frames: int, flags: int) -> None:
         words[w.OUTPUT_UNDERFLOWS] += 1
 
 
-@numba.njit("int64(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _frame(buffer: int, at: int, channels: int) -> int:
     """Address of frame `at` of an interleaved buffer; a missing one (0) stays missing."""
     return buffer + 4 * at * channels if buffer != 0 else 0
 
 
-@numba.njit("void(int64, int64, int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _serve(memory: int, x: int, out: int, frames: int, flags: int, ends: int) -> None:
     """Capture and playback of a block of any size, in pieces that the working memory holds.
 

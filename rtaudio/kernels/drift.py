@@ -22,7 +22,7 @@ CLOCKS = 5e-4  # clocks of real devices differ by less than 300 ppm
 LIMIT = 1e-3  # of all steering: 1.7 cents, which nobody hears
 
 
-@numba.njit("float64(int64)", **JIT)
+@numba.njit(**JIT)
 def path_samples(memory: int) -> float:
     """Samples between capture and playback now, callbacks' block phase taken out."""
     words = i64(memory, w.N_WORDS)
@@ -38,7 +38,7 @@ def path_samples(memory: int) -> float:
     return fill + waiting + (played_ns - captured_ns) * rate_per_ns
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _steer(memory: int) -> None:
     """Update RATIO_F, output samples for each input sample.
 
@@ -67,7 +67,7 @@ def _steer(memory: int) -> None:
     reals[w.RATIO_F] = 1.0 + min(LIMIT, max(-LIMIT, reals[w.INTEGRAL_F] - relative))
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def push_resampled(memory: int) -> None:
     """Resample the finished hop by the servo's ratio and hand it to the playback ring."""
     words = i64(memory, w.N_WORDS)

@@ -26,7 +26,7 @@ MUTE_DECAY = np.float32(0.95)  # a hop that was NaN ends the last sample within 
 POWER_FALL_S = 0.3  # level meters: the fall time of a VU meter
 
 
-@numba.njit("int64(int64)", **JIT)
+@numba.njit(**JIT)
 def bin_of(ns: int) -> int:
     """Histogram bin of a duration: logarithmic, so that the tail is as sharp as the middle."""
     if ns < 1 << FIRST_OCTAVE:
@@ -46,14 +46,14 @@ def reset_stage(memory: int) -> None:
             state[i] = initial[i]
 
 
-@numba.njit("int64(int64)", **JIT)
+@numba.njit(**JIT)
 def _hops_of_latency(memory: int) -> int:
     """Hops until what the stage gives out is what it was given from now on."""
     words = i64(memory, w.N_WORDS)
     return -(-words[w.LATENCY] // words[w.HOP])
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _jump_to_newest(memory: int) -> None:
     """Give up a backlog: what is in the capture ring is too old to be heard.
 
@@ -67,7 +67,7 @@ def _jump_to_newest(memory: int) -> None:
     words[w.UNHEARD] = _hops_of_latency(memory)
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _take(memory: int) -> None:
     """Move the next hop from the capture ring to X and to the history of dry sound."""
     words = i64(memory, w.N_WORDS)
@@ -85,7 +85,7 @@ def _take(memory: int) -> None:
         past[(start + i) & mask] = x[i]
 
 
-@numba.njit("int64(int64)", **JIT)
+@numba.njit(**JIT)
 def engine_begin(memory: int) -> int:
     """Take a hop and run the stage on it; 0, and nothing done, where no whole hop is waiting."""
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
@@ -108,7 +108,7 @@ def engine_begin(memory: int) -> int:
     return 1
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _guard(memory: int) -> None:
     """A hop that is not finite is muted without a step, and the stage's state reset."""
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
@@ -131,7 +131,7 @@ def _guard(memory: int) -> None:
             y[i] *= np.float32((i + 1) / hop)
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _blend(memory: int) -> None:
     """Cross-fade between the wet hop and the dry one of the same time, for bypass and overload."""
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
@@ -151,7 +151,7 @@ def _blend(memory: int) -> None:
         y[i] = dry + share * (y[i] - dry) if share > 0.0 else dry
 
 
-@numba.njit("float64(int64, int64, float64, float64)", **JIT)
+@numba.njit(**JIT)
 def _power(address: int, size: int, before: float, fall: float) -> float:
     """Mean square of a hop, falling no faster than the meter does."""
     x = f32(address, size)
@@ -161,7 +161,7 @@ def _power(address: int, size: int, before: float, fall: float) -> float:
     return max(total / size, before * fall, 1e-14)
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _show(memory: int) -> None:
     """Levels for the meters, and both hops for a recorder."""
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
@@ -176,7 +176,7 @@ def _show(memory: int) -> None:
         ring_push(words[w.TAP_OUT], words[w.Y], hop)
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _push(memory: int) -> None:
     """Hand the hop to the playback ring, labelled with the input time it belongs to.
 
@@ -200,7 +200,7 @@ def _push(memory: int) -> None:
         words[w.PUSH_FULL] += 1
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def _account(memory: int) -> None:
     """Time of the hop against its deadline, and what the overload ladder makes of it."""
     words = i64(memory, w.N_WORDS)
@@ -219,7 +219,7 @@ def _account(memory: int) -> None:
     words[w.HOPS] += 1
 
 
-@numba.njit("void(int64)", **JIT)
+@numba.njit(**JIT)
 def engine_finish(memory: int) -> None:
     """Mend, show and push the hop that `engine_begin` ran, and account for it."""
     if i64(memory, w.N_WORDS)[w.DID_RUN]:

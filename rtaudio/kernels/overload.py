@@ -17,7 +17,7 @@ MOST_PATIENCE = 6400  # after repeated failures it tries once a minute
 CALM_SHARE = 0.5  # a hop is calm where it takes less than this share of its deadline
 
 
-@numba.njit("boolean(int64, boolean, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def climb_or_descend(memory: int, missed: bool, compute_ns: int, deadline_ns: int) -> bool:
     """Account for one hop; True where the stage, unused for a while, must start afresh.
 

@@ -61,7 +61,7 @@ def _call_callback(
     return types.void(word, word, word, word, word, word), codegen
 
 
-@numba.njit("void(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _hear(sim: int, memory: int) -> None:
     """Fill the input block with the next samples of the recording, on every channel."""
     s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
@@ -80,7 +80,7 @@ def _hear(sim: int, memory: int) -> None:
     s[IN_COUNT] += 1
 
 
-@numba.njit("void(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _watch(sim: int, memory: int) -> None:
     """Look for clicks in a tone.
 
@@ -99,7 +99,7 @@ def _watch(sim: int, memory: int) -> None:
     reals[BEFORE_F], reals[BEFORE2_F], reals[WORST_F] = before, before2, worst
 
 
-@numba.njit("void(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _speak(sim: int, memory: int) -> None:
     """Keep what was played (first channel)."""
     s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
@@ -114,7 +114,7 @@ def _speak(sim: int, memory: int) -> None:
     s[OUT_COUNT] += 1
 
 
-@numba.njit("int64(int64, int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _entry_of(table: int, size: int, index: int, past_end: int) -> int:
     """Entry `index` of a table; past its end 0, or with `past_end` the last one."""
     if size == 0:
@@ -125,13 +125,13 @@ def _entry_of(table: int, size: int, index: int, past_end: int) -> int:
     return values[size - 1] if past_end else 0
 
 
-@numba.njit("int64(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _block_flags(sim: int, index: int) -> int:
     s = i64(sim, N_WORDS)
     return _entry_of(s[FLAGS], s[N_FLAGS], index, 0)
 
 
-@numba.njit("int64(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _due_ns(sim: int, index: int, ppm_word: int) -> int:
     """When block `index` is due on a clock with the given error, late blocks late."""
     s, reals = i64(sim, N_WORDS), f64(sim, N_WORDS)
@@ -140,7 +140,7 @@ def _due_ns(sim: int, index: int, ppm_word: int) -> int:
     return exact + _entry_of(s[JITTER], s[N_JITTER], index, 0)
 
 
-@numba.njit("void(int64, int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _engine_until(sim: int, memory: int, until: int) -> None:
     """Let the engine do what it gets done before the virtual time `until`."""
     s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
@@ -164,7 +164,7 @@ def _engine_until(sim: int, memory: int, until: int) -> None:
         s[PENDING] = 1
 
 
-@numba.njit("void(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _duplex_block(sim: int, memory: int) -> None:
     s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
     index = s[IN_COUNT]
@@ -177,7 +177,7 @@ def _duplex_block(sim: int, memory: int) -> None:
     _speak(sim, memory)
 
 
-@numba.njit("void(int64, int64)", **JIT)
+@numba.njit(**JIT)
 def _either_block(sim: int, memory: int) -> None:
     """The next block of whichever device is due first."""
     s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
