@@ -7,6 +7,7 @@ is ended with it; those left behind by a killed process are ended when the next 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -27,7 +28,7 @@ JACK_PROGRAMS = ("jackd", "jack_lsp", "jack_connect", "jack_disconnect")
 PULSE_PROGRAMS = ("pulseaudio", "pactl", "pacat", "parec")
 
 
-def eventually(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+def eventually(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
     """Wait until `condition()` is true and return its value; TimeoutError naming `what` otherwise."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
@@ -72,9 +73,27 @@ def heal() -> None:
                 if command.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                     _end_stranger(int(pid))
         shutil.rmtree(folder, ignore_errors=True)
+    _forget_killed_jack_servers()
     for left in Path("/dev/shm").glob(f"jack_*{JACK_NAME}*"):
         if not _alive(int(re.sub(r"\D.*", "", left.name.partition(JACK_NAME)[2]) or 0)):
             left.unlink(missing_ok=True)
+
+
+@functools.cache
+def _forget_killed_jack_servers() -> None:
+    """Make room in JACK's registry, which holds eight servers and keeps those that were killed.
+
+    Once, before any server of ours: a client in this process would lose its own with it.
+    """
+    if not any(_name(entry) == "jackd" for entry in Path("/proc").glob("[0-9]*")):
+        Path("/dev/shm/jack-shm-registry").unlink(missing_ok=True)
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 class _Server:

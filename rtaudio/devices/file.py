@@ -189,6 +189,9 @@ class AudioWriter:
             raise AudioFileError(
                 f"{self.name}: {file_format} cannot hold {channels} channels at {sample_rate} Hz"
             ) from None
+        except BaseException:  # an interrupt just now leaves no file either
+            self._part.unlink(missing_ok=True)
+            raise
 
     def _make_part(self) -> Path:
         folder = None if self.path is None else self.path.parent
