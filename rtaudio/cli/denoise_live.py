@@ -123,9 +123,7 @@ def _announce(engine: LiveEngine) -> None:
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     note(f"{names['input']} -> {names['output']}, {sum(parts.values()):.1f} ms = {told}")
     if not engine.gil_free:
-        note(
-            "not GIL-free: the model runs in a Python worker; a hop it doesn't finish in time stays untouched"
-        )
+        note("not GIL-free: the model runs in a Python worker; hops it is late with stay untouched")
     if not engine.priority.granted:
         note(engine.priority.reason)
     if not sys.stderr.isatty():

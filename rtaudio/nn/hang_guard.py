@@ -20,7 +20,7 @@ class Abortable(Protocol):
 
 
 class HangGuard:
-    """A daemon thread, begun with the first that is watched, aborts what is busy for longer than `limit_s`."""
+    """A daemon thread, begun with the first that is watched, aborts what is busy beyond `limit_s`."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self.limit_s = limit_s

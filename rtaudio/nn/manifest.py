@@ -22,7 +22,7 @@
 
     [nets.inputs]                   # see `Port`; batch axes are 1 long
     mix = { role = "data", shape = [1, 257, 1, 2], dtype = "float32" }
-    tra_cache = { role = "state", shape = [2, 3, 1, 1, 16], dtype = "float32", from = "tra_cache_out", initial = 0.0 }
+    h = { role = "state", shape = [1, 1, 64], dtype = "float32", from = "h_out", initial = 0.0 }
 
     [nets.outputs]
     enh = { role = "data", shape = [1, 257, 1, 2], dtype = "float32" }

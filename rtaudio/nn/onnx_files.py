@@ -75,7 +75,7 @@ def read_net(manifest: Manifest, net: Net) -> bytes:
     known = known_as(net.sha256)
     if known is not None and known.sample_rate != manifest.sample_rate:
         raise ModelError(
-            f"{path} is {known.name}, for {known.sample_rate} Hz, and its manifest says {manifest.sample_rate}"
+            f"{path} is {known.name}, for {known.sample_rate} Hz; its manifest says {manifest.sample_rate}"
         )
     return model
 

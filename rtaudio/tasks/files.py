@@ -47,7 +47,8 @@ def process_file(
 ) -> float:
     """Run `stage`, which works at `stage_rate`, over one file; returns its length in seconds.
 
-    Raises AudioFileError, and whatever the stage raises. The result has the input's rate, channels and, where its format knows it, sample type.
+    Raises AudioFileError, and whatever the stage raises. The result has the input's rate, channels
+    and, where its format knows it, sample type.
     """
     _refuse_same(job)
     with AudioReader(job.source) as reader:

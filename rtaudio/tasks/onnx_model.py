@@ -5,11 +5,13 @@ Python and ONNX Runtime do the work, so it is not GIL-free: live it runs in a wo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from rtaudio.dsp.resample import Resample
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ModelError
 from rtaudio.nn.manifest import Manifest
@@ -94,7 +96,11 @@ class DtlnFront:
         self._overlap.fill(0.0)
 
 
-FRONTS = {"samples": SamplesFront, "stft": StftFront, "dtln": DtlnFront}
+FRONTS: dict[str, Callable[[Manifest, list[OnnxStep]], Front]] = {
+    "samples": SamplesFront,
+    "stft": StftFront,
+    "dtln": DtlnFront,
+}
 
 
 class OnnxStage:
@@ -108,7 +114,7 @@ class OnnxStage:
     def __init__(self, manifest: Manifest, dry: float = 0.0) -> None:
         self.manifest, self._dry = manifest, np.float32(dry)
         self._steps = open_steps(manifest)
-        self._front: Front = FRONTS[manifest.front_end.kind](manifest, self._steps)
+        self._front = FRONTS[manifest.front_end.kind](manifest, self._steps)
         self.in_spec = Spec((manifest.hop_length,))
         sound = manifest.task == "denoise"
         self.out_spec = self.in_spec if sound else Spec((manifest.nets[-1].data[1].size,))
@@ -145,6 +151,15 @@ def load_denoiser(path: str | Path) -> Manifest:
 
 
 def build_onnx_denoiser(path: str | Path, *, dry: float, sample_rate: int | None = None) -> Pipeline:
-    """A model as a native stage that hands its hops to a worker; see `tasks.denoise.build_denoiser`."""
+    """A model behind a worker's deadline, resampled to and from `sample_rate`, None being its own.
+
+    Raises ModelError, or ConfigError where its hop is no whole number of samples at `sample_rate`.
+    """
     manifest = load_denoiser(path)
-    return Pipeline([WorkerStage(OnnxStage(manifest, dry))])
+    worker = WorkerStage(OnnxStage(manifest, dry))
+    own_rate, hop_length = manifest.sample_rate, manifest.hop_length
+    if sample_rate in (None, own_rate):
+        return Pipeline([worker])
+    back = Resample(own_rate, sample_rate, hop_length)
+    (outer_hop,) = back.out_spec.shape
+    return Pipeline([Resample(sample_rate, own_rate, outer_hop), worker, back])
