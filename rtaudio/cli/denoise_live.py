@@ -27,7 +27,9 @@ SAMPLE_RATE = 48000
 
 
 def run(args: argparse.Namespace) -> int:
-    stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    stage = build_denoiser(
+        args.model, strength=args.strength, atten_limit_db=args.atten_limit, sample_rate=SAMPLE_RATE
+    )
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         print_summary(told)
     if ended == "interrupted":
         return 130
+    if engine.failure is not None:
+        raise engine.failure
     if recorder is not None and recorder.error is not None:
         raise recorder.error
     return 0
@@ -118,6 +122,8 @@ def _announce(engine: LiveEngine) -> None:
     parts = engine.latency_parts()
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     note(f"{names['input']} -> {names['output']}, {sum(parts.values()):.1f} ms = {told}")
+    if not engine.gil_free:
+        note("not GIL-free: the model runs in a Python worker; hops it is late with stay untouched")
     if not engine.priority.granted:
         note(engine.priority.reason)
     if not sys.stderr.isatty():

@@ -1,19 +1,16 @@
-"""The layers as one-step ONNX graphs, and ONNX Runtime running such a graph hop by hop.
-
-State goes in and comes out explicitly. Inputs and outputs are bound once to buffers that are
-used again every step, the fastest way ONNX Runtime's Python interface offers.
-"""
+"""The layers as one-step ONNX graphs. State goes in and comes out explicitly."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+import hashlib
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from rtaudio.nn.manifest import Net, Port
 
 Floats = NDArray[np.float32]
 
@@ -23,7 +20,10 @@ OPSET, IR_VERSION = 17, 9
 
 
 class Graph:
-    """Collects nodes, weights, inputs and outputs of a graph whose tensors are all float32."""
+    """Collects nodes, weights, inputs and outputs of a graph whose tensors are all float32.
+
+    The first input and the first output that is no state carry the hop.
+    """
 
     def __init__(self) -> None:
         self.inputs: dict[str, tuple[int, ...]] = {}
@@ -83,50 +83,14 @@ class Graph:
         data: bytes = model.SerializeToString()
         return data
 
-
-class OnnxStep:
-    """Runs a model step by step on one thread.
-
-    - model: contents of an ONNX file whose inputs and outputs are float32 of fixed shapes; the first
-      input is the hop, the others are state, zeros at first.
-    - carried: input -> output it is fed from at the next step.
-    """
-
-    def __init__(self, model: bytes, carried: Mapping[str, str]) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        self._buffers = {
-            port.name: onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(port.shape, np.float32))
-            for port in (*inputs, *outputs)
-        }
-        # Two bindings with the buffers of each state swapped: what one step writes the next one reads.
-        self._bindings = []
-        for turn in range(2):
-            binding, swapped = self._session.io_binding(), dict[str, Any]()
-            for state, new in carried.items():
-                swapped |= {state: self._buffers[new], new: self._buffers[state]} if turn else {}
-            for port in inputs:
-                binding.bind_ortvalue_input(port.name, swapped.get(port.name, self._buffers[port.name]))
-            for port in outputs:
-                binding.bind_ortvalue_output(port.name, swapped.get(port.name, self._buffers[port.name]))
-            self._bindings.append(binding)
-        self._x = self._buffers[inputs[0].name]
-        self._turn = 0
-
-    @classmethod
-    def of(cls, graph: Graph) -> Self:
-        return cls(graph.model(), graph.carried)
-
-    def __call__(self, x: Floats) -> None:
-        self._x.update_inplace(x)
-        self._session.run_with_iobinding(self._bindings[self._turn])
-        self._turn ^= 1
-
-    def out(self, name: str) -> Floats:
-        """A copy of the last step's output; not for states, whose buffers take turns."""
-        return np.array(self._buffers[name].numpy())
+    def net(self, file: str, model: bytes) -> Net:
+        """The graph's ports, for a manifest of the file with these contents."""
+        hop, *_ = self.inputs
+        inputs = [Port(hop, "data", self.inputs[hop], batch_axis=0)]
+        inputs += [Port(n, "state", self.inputs[n], source=new) for n, new in self.carried.items()]
+        given = [name for name in self.outputs if name not in self.carried.values()]
+        outputs = [Port(n, "side" if i else "data", self.outputs[n]) for i, n in enumerate(given)]
+        return Net(file, hashlib.sha256(model).hexdigest(), tuple(inputs), tuple(outputs))
 
 
 def _reorder(weight: Floats, gates: str, order: str) -> Floats:

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from rtaudio.errors import ConfigError
+from rtaudio.errors import ConfigError, ModelError, RtaudioError
 from rtaudio.kernels import worker as k
 from rtaudio.kernels.ring import Ring
 from rtaudio.stream.arena import Arena
@@ -25,6 +25,9 @@ class WorkerStage(NativeStage):
     `delay_hops` later; that is the time the stage has. The native step that stands in the
     pipeline for it never waits. Offline, `process` does the work at once, so the result is the
     same as live whenever the worker is in time.
+
+    A stage that raises ends its worker, not the stream: dry sound goes on, and `failure` says why.
+    One with a method `abort` is told to give up when the worker shall stop.
 
     Raises ConfigError where the stage does not take and give hops of the same length, or
     `delay_hops` is below 1.
@@ -54,6 +57,7 @@ class WorkerStage(NativeStage):
         self._frames = np.zeros((2, hop + 1), np.float32)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.failure: RtaudioError | None = None
 
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
@@ -96,19 +100,25 @@ class WorkerStage(NativeStage):
     def start(self) -> None:
         """Begin to work in a thread; the engine calls this."""
         self._stop.clear()
+        self.failure = None
         self._thread = threading.Thread(target=self._run, name="rtaudio-worker", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
+        getattr(self.inner, "abort", lambda: None)()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            if not self._work_off():
-                self._stop.wait(IDLE_S)
+        try:
+            while not self._stop.is_set():
+                if not self._work_off():
+                    self._stop.wait(IDLE_S)
+        except Exception as error:
+            if not self._stop.is_set():
+                self.failure = _told(error, self.inner)
 
     def _work_off(self) -> bool:
         """Process what has been handed over; False where there was nothing."""
@@ -123,6 +133,12 @@ class WorkerStage(NativeStage):
             self._out.push(result)
             worked = True
         return worked
+
+
+def _told(error: Exception, stage: Stage) -> RtaudioError:
+    if isinstance(error, RtaudioError):
+        return error
+    return ModelError(f"{type(stage).__name__} failed: {type(error).__name__}: {error}")
 
 
 def _room(hop_length: int) -> int:

@@ -90,12 +90,12 @@ def _native(weights: Weights, hops: Samples) -> Backend:
 def _onnx(weights: Weights, hops: Samples) -> Backend:
     require("the backend onnx", "onnx", "onnx", "onnxruntime")
     from rtaudio.nn.denoise_onnx import denoise_graph
-    from rtaudio.nn.steps_onnx import OnnxStep
+    from rtaudio.nn.onnx_step import OnnxStep
 
     step = OnnxStep.of(denoise_graph(Denoiser.from_weights(weights).config, weights.tensors))
 
     def net(spectrum: Samples, out: Samples) -> None:
-        step(spectrum[None])
+        step(spectrum)
         out[:] = step.out("enhanced")[0]
 
     return PythonBackend("onnx", weights, net, hops)
