@@ -15,7 +15,7 @@ from rtaudio.kernels.engine_loop import HISTOGRAM_BINS
 from rtaudio.kernels.resample import FractionalResampler
 from rtaudio.kernels.ring import Ring
 from rtaudio.stream.arena import aligned_bytes
-from rtaudio.stream.stage import NativeStage
+from rtaudio.stream.stage import CHEAPER, FULL, HOLD, NativeStage
 
 FADE_S = 5e-3  # cross-fades between wet and dry: short to the ear, long against any waveform
 BACKLOG_HOPS = 4  # beyond the path's own delay: what the engine catches up rather than gives up
@@ -44,7 +44,8 @@ class LiveMemory:
         words[[w.HOP, w.SAMPLE_RATE, w.LATENCY, w.PREFILL]] = hop, rate, stage.latency, plan.prefill
         words[w.BLOCK] = plan.block
         words[[w.IN_CHANNELS, w.OUT_CHANNELS]] = device.in_channels, device.out_channels
-        words[[w.ENTRY, w.HOLD_ENTRY, w.STAGE]] = stage.entry, stage.hold_entry, stage.arena.address
+        steps = [stage.step_at(rung) for rung in (FULL, CHEAPER, HOLD)]
+        words[w.STEPS : w.STEPS + 6] = np.ravel(steps)
         words[w.FADE] = max(1, round(FADE_S * rate))
         words[w.BACKLOG] = plan.prefill + (BACKLOG_HOPS + 1) * hop
         words[w.POLL_US] = max(LEAST_POLL_US, int(1e6 * min(plan.block, hop) / rate / POLL_SHARE))

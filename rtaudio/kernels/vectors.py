@@ -33,7 +33,7 @@ def add_product(x: int, y: int, out: int, size: int) -> None:
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def beside_step(state: int, x: int, out: int) -> None:
-    """Another stage's output, then the input. Words: its output and input sizes; (entry, state)."""
+    """Another stage's output, then the input. Words: its output and input sizes; call (entry, state)."""
     words = i64(state, 3)
     call = i64(state + words[2], 2)
     call_step(call[0], call[1], x, out)

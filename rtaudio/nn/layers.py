@@ -2,9 +2,15 @@
 
 Weights have torch's shapes and gate orders. Each layer keeps its own copy, packed for reading in
 one stream.
+
+Every layer takes `precisions` of its products (see `rtaudio.nn.product`): first the one it works
+with, then, if there is a second, the one its cheaper step works with. Both go on from the same state.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +18,18 @@ from numpy.typing import NDArray
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import activations
 from rtaudio.kernels.conv import conv_step
-from rtaudio.kernels.dense import dense_step, pack_bias, pack_weight, padded
+from rtaudio.kernels.dense import dense_step, padded
 from rtaudio.kernels.gru import gru_step
 from rtaudio.kernels.lstm import lstm_step
 from rtaudio.kernels.vectors import beside_step
+from rtaudio.nn.product import Product
 from rtaudio.stream.arena import Arena
-from rtaudio.stream.stage import NativeStage, Spec
+from rtaudio.stream.stage import CHEAPER, FULL, NativeStage, Spec
 
 Floats = NDArray[np.float32]
+Matrices = Sequence[tuple[Floats, Floats]]
+
+FLOAT32 = ("float32",)
 
 ACTIVATIONS = {
     "linear": activations.LINEAR,
@@ -39,11 +49,36 @@ def _check(name: str, array: Floats, shape: tuple[int, ...]) -> None:
 
 
 class Layer(NativeStage):
-    """A native stage from `in_size` to `out_size` float32, with no delay."""
+    """A native stage from `in_size` to `out_size` float32, with no delay.
 
-    def __init__(self, entry: int, arena: Arena, in_size: int, out_size: int) -> None:
+    Its step calls those of `parts`, and its cheaper step those of `cheaper_parts`, by address.
+    """
+
+    def __init__(
+        self,
+        entry: int,
+        words: Sequence[int],
+        in_size: int,
+        out_size: int,
+        parts: Sequence[NativeStage],
+        cheaper_parts: Sequence[NativeStage] = (),
+        *,
+        constants: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
         self.in_size, self.out_size = in_size, out_size
+        calls = {"calls": np.zeros((len(parts), 2), np.int64)}
+        arena = Arena(words, constants={**calls, **(constants or {})}, state=state, views={CHEAPER: calls})
         super().__init__(entry, arena, Spec((in_size,)), Spec((out_size,)))
+        self.children = (*parts, *cheaper_parts)
+        if cheaper_parts or any(part.cheaper_entry for part in parts):
+            self.cheaper_entry = entry
+        self._bind()
+
+    def _bind(self) -> None:
+        count = len(self.arena["calls"])
+        self.arena["calls"] = [part.step_at(FULL) for part in self.children[:count]]
+        self.arena[f"{CHEAPER}.calls"] = [part.step_at(CHEAPER) for part in self.children[-count:]]
 
     def forward(self, x: Floats) -> Floats:
         """One frame `(in_size,)`; returns a new `(out_size,)`."""
@@ -52,20 +87,35 @@ class Layer(NativeStage):
         return out
 
 
+def _products(precisions: Sequence[str], *matrices: tuple[Floats, Floats]) -> list[list[Product]]:
+    """Products of all matrices (weight, bias) for each of one or two precisions."""
+    if not 1 <= len(precisions) <= 2:
+        raise ConfigError(f"precisions={precisions} must be one or two")
+    return [[Product(*matrix, precision) for matrix in matrices] for precision in precisions]
+
+
 class Dense(Layer):
     """activation(weight @ x + bias), weight `(out_size, in_size)`, one of ACTIVATIONS."""
 
-    def __init__(self, weight: Floats, bias: Floats, activation: str = "linear") -> None:
+    def __init__(
+        self,
+        weight: Floats,
+        bias: Floats,
+        activation: str = "linear",
+        precisions: Sequence[str] = FLOAT32,
+    ) -> None:
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} must be one of: {', '.join(ACTIVATIONS)}")
         rows, columns = weight.shape
         _check("bias", bias, (rows,))
-        arena = Arena(
-            (rows, columns, ACTIVATIONS[activation]),
-            constants={"weight": pack_weight(weight), "bias": pack_bias(bias)},
+        super().__init__(
+            dense_step.address,
+            (rows, ACTIVATIONS[activation]),
+            columns,
+            rows,
+            *_products(precisions, (weight, bias)),
             state={"sums": _zeros(rows)},
         )
-        super().__init__(dense_step.address, arena, columns, rows)
 
 
 class CausalConv(Layer):
@@ -77,7 +127,13 @@ class CausalConv(Layer):
     """
 
     def __init__(
-        self, taps: Floats, taps_bias: Floats, weight: Floats, bias: Floats, dilation: int = 1
+        self,
+        taps: Floats,
+        taps_bias: Floats,
+        weight: Floats,
+        bias: Floats,
+        dilation: int = 1,
+        precisions: Sequence[str] = FLOAT32,
     ) -> None:
         channels, _, kernel_size = taps.shape
         _check("taps", taps, (channels, 1, kernel_size))
@@ -86,13 +142,15 @@ class CausalConv(Layer):
         _check("bias", bias, (channels,))
         if dilation < 1:
             raise ConfigError(f"dilation={dilation} must be at least 1")
-        arena = Arena(
+        super().__init__(
+            conv_step.address,
             (channels, kernel_size, dilation),
+            channels,
+            channels,
+            *_products(precisions, (weight, bias)),
             constants={
                 "taps": np.ascontiguousarray(taps[:, 0].T, np.float32),
                 "taps_bias": np.asarray(taps_bias, np.float32),
-                "weight": pack_weight(weight),
-                "bias": pack_bias(bias),
             },
             state={
                 "past": np.zeros(((kernel_size - 1) * dilation + 1, channels), np.float32),
@@ -101,7 +159,6 @@ class CausalConv(Layer):
                 "mixed": _zeros(channels),
             },
         )
-        super().__init__(conv_step.address, arena, channels, channels)
 
 
 class Lstm(Layer):
@@ -110,21 +167,27 @@ class Lstm(Layer):
     weight_ih `(4 hidden, in_size)`, weight_hh `(4 hidden, hidden)`, biases `(4 hidden,)`.
     """
 
-    def __init__(self, weight_ih: Floats, weight_hh: Floats, bias_ih: Floats, bias_hh: Floats) -> None:
+    def __init__(
+        self,
+        weight_ih: Floats,
+        weight_hh: Floats,
+        bias_ih: Floats,
+        bias_hh: Floats,
+        precisions: Sequence[str] = FLOAT32,
+    ) -> None:
         inputs, hidden = _recurrent_sizes(4, weight_ih, weight_hh, bias_ih, bias_hh)
-        arena = Arena(
+        super().__init__(
+            lstm_step.address,
             (inputs, hidden),
-            constants={
-                "weight": pack_weight(np.hstack([weight_ih, weight_hh])),
-                "bias": pack_bias(bias_ih + bias_hh),
-            },
+            inputs,
+            hidden,
+            *_products(precisions, (np.hstack([weight_ih, weight_hh]), bias_ih + bias_hh)),
             state={
                 "joined": _zeros(inputs + hidden),
                 "c": _zeros(hidden),
                 "sums": _zeros(4 * hidden),
             },
         )
-        super().__init__(lstm_step.address, arena, inputs, hidden)
 
 
 class Gru(Layer):
@@ -133,23 +196,27 @@ class Gru(Layer):
     weight_ih `(3 hidden, in_size)`, weight_hh `(3 hidden, hidden)`, biases `(3 hidden,)`.
     """
 
-    def __init__(self, weight_ih: Floats, weight_hh: Floats, bias_ih: Floats, bias_hh: Floats) -> None:
+    def __init__(
+        self,
+        weight_ih: Floats,
+        weight_hh: Floats,
+        bias_ih: Floats,
+        bias_hh: Floats,
+        precisions: Sequence[str] = FLOAT32,
+    ) -> None:
         inputs, hidden = _recurrent_sizes(3, weight_ih, weight_hh, bias_ih, bias_hh)
-        arena = Arena(
-            (inputs, hidden),
-            constants={
-                "weight_ih": pack_weight(weight_ih),
-                "bias_ih": pack_bias(bias_ih),
-                "weight_hh": pack_weight(weight_hh),
-                "bias_hh": pack_bias(bias_hh),
-            },
+        super().__init__(
+            gru_step.address,
+            (hidden,),
+            inputs,
+            hidden,
+            *_products(precisions, (weight_ih, bias_ih), (weight_hh, bias_hh)),
             state={
                 "h": _zeros(hidden),
                 "from_x": _zeros(3 * hidden),
                 "from_h": _zeros(3 * hidden),
             },
         )
-        super().__init__(gru_step.address, arena, inputs, hidden)
 
 
 def _recurrent_sizes(
@@ -168,10 +235,5 @@ class Beside(Layer):
     """A layer's output followed by its input: `(out_size + in_size,)`, a skip connection."""
 
     def __init__(self, layer: Layer) -> None:
-        arena = Arena((layer.out_size, layer.in_size), constants={"call": np.zeros(2, np.int64)})
-        super().__init__(beside_step.address, arena, layer.in_size, layer.out_size + layer.in_size)
-        self.children = (layer,)
-        self._bind()
-
-    def _bind(self) -> None:
-        self.arena["call"][:] = self.children[0].entry, self.children[0].arena.address
+        sizes = layer.out_size, layer.in_size
+        super().__init__(beside_step.address, sizes, layer.in_size, sum(sizes), [layer])

@@ -9,7 +9,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
+from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL, DEFAULT_PRECISION
 
 
 def build_denoiser(
@@ -17,16 +17,19 @@ def build_denoiser(
     *,
     strength: float = 1.0,
     atten_limit_db: float | None = DEFAULT_ATTEN_LIMIT_DB,
+    precision: str = DEFAULT_PRECISION,
 ) -> Pipeline:
     """The denoising pipeline: a hop of samples in ±1 in, a hop out, `n_fft - hop_length` later.
 
     - model: a shipped model's name, or the path of a weights file.
     - strength: 0 (nothing is taken away) to 1.
     - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit.
+    - precision: of the net, "float32", "int8-weights" or "int8" (see `rtaudio.nn.product`). With
+      float32, an overloaded engine falls back to int8.
 
     Raises WeightsError where the model is missing or damaged, ConfigError for values out of range.
     """
-    denoiser = Denoiser.from_weights(load_weights(find_weights(model)))
+    denoiser = Denoiser.from_weights(load_weights(find_weights(model)), precision=precision)
     config = denoiser.config
     sizes = (config.n_fft, config.hop_length, config.window)
     pipeline = Pipeline([Analysis(*sizes), denoiser, Synthesis(*sizes)])
