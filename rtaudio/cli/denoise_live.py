@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtaudio.cli.interrupts import Interrupts
+from rtaudio.cli.options import model_options
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_devices, native_block
@@ -27,7 +28,7 @@ SAMPLE_RATE = 48000
 
 
 def run(args: argparse.Namespace) -> int:
-    stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    stage = build_denoiser(**model_options(args))
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())

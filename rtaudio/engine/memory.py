@@ -98,7 +98,8 @@ class LiveMemory:
             ring.words[1:] = 0
         words, reals = self.words, self.reals
         words[[w.IN_TIME, w.PLAY_TIME, w.PLAY_OFFSET, w.DROPPED, w.SHIFT]] = 0
-        words[[w.STEP_LEFT, w.PLAYING, w.SERVO_HOPS, w.WARM, w.UNHEARD, w.MUTED, w.LEVEL, w.CALM]] = 0
+        words[[w.STEP_LEFT, w.PLAYING, w.SERVO_HOPS, w.WARM, w.UNHEARD, w.MUTED]] = 0
+        words[[w.LEVEL, w.STEADY, w.CALM]] = 0
         reals[[w.LAST_F, w.STEP_F, w.ERROR_F, w.LAST_OUT_F, w.STRIKES_F, w.GAIN_F]] = 0.0
         reals[[w.MIX_F, w.RATIO_F]] = 1.0
         reals[w.WET_F] = 0.0 if words[w.BYPASS] else 1.0

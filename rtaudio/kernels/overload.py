@@ -20,9 +20,9 @@ CALM_SHARE = 0.5  # a hop is calm where it takes less than this share of its dea
 @numba.njit(**JIT)
 def _exists(memory: int, level: int) -> bool:
     """Whether the stage has a step for this rung: where it has none, it is the rung before's."""
-    steps = i64(memory + 8 * w.STEPS, 6)
-    if level == FULL or level == BYPASSED:
+    if level in (FULL, BYPASSED):
         return True
+    steps = i64(memory + 8 * w.STEPS, 6)
     return steps[2 * level] != steps[2 * level - 2] or steps[2 * level + 1] != steps[2 * level - 1]
 
 
@@ -65,7 +65,8 @@ def climb_or_descend(memory: int, missed: bool, compute_ns: int, deadline_ns: in
         level = _below(memory, before)
     else:
         if words[w.STEADY] >= 2 * MOST_PATIENCE:
-            patience[before + 1 :] = 0
+            for level in range(before + 1, BYPASSED + 1):
+                patience[level] = 0
         return False
     words[w.LEVEL], words[w.STEADY], words[w.CALM] = level, 0, 0
     reals[w.STRIKES_F] = 0.0

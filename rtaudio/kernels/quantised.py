@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from rtaudio.kernels.dense import LINE, TILE, padded
 from rtaudio.kernels.memory import JIT, STEP, copy_bytes, f32, i64
 from rtaudio.kernels.simd import load, splat16, store
-from rtaudio.kernels.simd_int8 import WIDE, dot4, load_codes16, load_i32, peak64, splat_i32, store_codes64, to_f32
+from rtaudio.kernels.simd_int8 import (
+    WIDE,
+    dot4,
+    load_codes16,
+    load_i32,
+    peak64,
+    splat_i32,
+    store_codes64,
+    to_f32,
+)
 
 MOST = 127  # largest code; -128 is left out, so that a code's negative is one, too
 SPAN = WIDE  # values with one scale

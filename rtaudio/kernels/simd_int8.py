@@ -147,7 +147,10 @@ def store_codes64(typingctx: Any, codes: Any, values: Any, factor: Any) -> Any:
 def _dot4_generic(builder: Any, total: Any, weights: Any, x: Any) -> Any:
     """By products of int16, of even bytes and of odd ones: LLVM knows instructions for two and their sum."""
     pairs = builder.bitcast(weights, _vector(_I16, 2 * LANES))
-    even, odd = builder.and_(pairs, _all(_I16, 0xFF, 2 * LANES)), builder.lshr(pairs, _all(_I16, 8, 2 * LANES))
+    even, odd = (
+        builder.and_(pairs, _all(_I16, 0xFF, 2 * LANES)),
+        builder.lshr(pairs, _all(_I16, 8, 2 * LANES)),
+    )
     values = builder.sext(builder.bitcast(x, _vector(_I8, 4)), _vector(_I32, 4))
     for first, codes in enumerate((even, odd)):
         value = _pick(builder, values, [first, first + 2] * LANES)

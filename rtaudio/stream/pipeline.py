@@ -31,9 +31,7 @@ class Pipeline(NativeStage):
                 )
         buffers = {f"buffer_{i}": np.zeros(s.out_spec.size, np.float32) for i, s in enumerate(stages[:-1])}
         table = {"table": np.zeros(len(stages) * ROW, np.int64)}
-        arena = Arena(
-            (len(stages),), constants=table, state=buffers, views={CHEAPER: table, HOLD: table}
-        )
+        arena = Arena((len(stages),), constants=table, state=buffers, views={CHEAPER: table, HOLD: table})
         super().__init__(
             chain_step.address,
             arena,

@@ -75,9 +75,9 @@ class PythonBackend:
         self._stopped = True
 
 
-def denoise_stages(weights: Weights) -> tuple[Analysis, Denoiser, Synthesis]:
+def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analysis, Denoiser, Synthesis]:
     """The stages of a denoiser, new."""
-    denoiser = Denoiser.from_weights(weights)
+    denoiser = Denoiser.from_weights(weights, precision=precision)
     config = denoiser.config
     sizes = (config.n_fft, config.hop_length, config.window)
     return Analysis(*sizes), denoiser, Synthesis(*sizes)
@@ -85,6 +85,10 @@ def denoise_stages(weights: Weights) -> tuple[Analysis, Denoiser, Synthesis]:
 
 def _native(weights: Weights, hops: Samples) -> Backend:
     return NativeBackend("native", STAGES, NativeTimer(denoise_stages(weights)), hops)
+
+
+def _int8(weights: Weights, hops: Samples) -> Backend:
+    return NativeBackend("int8", STAGES, NativeTimer(denoise_stages(weights, "int8")), hops)
 
 
 def _onnx(weights: Weights, hops: Samples) -> Backend:
@@ -109,7 +113,7 @@ def _torch(weights: Weights, hops: Samples) -> Backend:
     return PythonBackend("torch", weights, net, hops)
 
 
-BACKENDS = {"native": _native, "onnx": _onnx, "torch": _torch}
+BACKENDS = {"native": _native, "int8": _int8, "onnx": _onnx, "torch": _torch}
 
 
 def load_model(model: str | Path) -> Weights:
