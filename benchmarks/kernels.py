@@ -231,29 +231,30 @@ def run(report: Report, quick: bool) -> None:
     import torch
 
     torch.set_num_threads(1)
-    counts = {"warm": 200, "paced": 20} if quick else {"warm": 2000, "paced": 200}
+    counts = {"warm": 200, "paced": 30} if quick else {"warm": 2000, "paced": 200}
     names = ["floor f32", "float32", "floor int8", "int8 weights", "int8", "onnxruntime", "torch"]
     columns = ["layer", "weights", "pace", *names, "f32 off", "int8 weights off", "int8 off"]
     title = f"one frame, median µs of {counts['warm']} warm and {counts['paced']} paced"
-    table = report.table(title, columns)
-    for case in sizes():
+    table, cases = report.table(title, columns), sizes()
+    worst = dict.fromkeys(["peer", "off", "int8 off"], 0.0)
+    for case in cases:
         size, weights = case.make(FLOAT32).in_size, sum(weight.size for weight in case.weights)
         x = np.random.default_rng(0).standard_normal((counts["warm"], size)).astype(np.float32)
         error = peer_errors(case, x[:50])
         shares = [int8_error(case, precision, 20) for precision in ("int8-weights", "int8")]
+        worst["off"], worst["int8 off"] = max(worst["off"], error), max(worst["int8 off"], *shares)
         for pace, period in (("warm", 0), ("paced", PERIOD_NS)):
             times = timings(case, x[: counts[pace]], period)
             table.row(case.name, weights, pace, *(times[name] for name in names), error, *shares)
-            peers = min(times["onnxruntime"], times["torch"])
-            report.goal(
-                f"{case.name}, {pace}: float32 against the faster peer", times["float32"] / peers, 1, "<"
-            )
+            over_peer = times["float32"] / min(times["onnxruntime"], times["torch"])
+            worst["peer"] = max(worst["peer"], over_peer)
             over_floor = times["float32"] / times["floor f32"]
-            report.goal(f"{case.name}, {pace}: float32 against its floor", over_floor, 1.5)
-        report.goal(f"{case.name}: largest difference from the peers", error, 2e-5)
-        report.goal(f"{case.name}: int8 errors, as a share of their bound", max(shares), 1)
+            report.goal(f"{case.name}, {pace}: float32 over its floor", over_floor, 1.5)
     report.show(table)
     report.note(f"off: float32 from its peers; int8 as a share of its bound. Products of bytes: {DOT4_KIND}")
+    report.goal("float32 over the faster peer, at worst", worst["peer"], 1, "<")
+    report.goal("float32 off its peers, at worst", worst["off"], 2e-5)
+    report.goal("int8 errors over their bound, at worst", worst["int8 off"], 1)
 
 
 if __name__ == "__main__":
