@@ -56,7 +56,7 @@ def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str]
         )
         blocks.append(CausalConv(taps, taps_bias, weight[:, :, 0], bias, dilation, precisions))
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    lstm = Lstm(*(tensors[f"lstm.{name}_l0"] for name in names), precisions)
+    lstm = Lstm(*(tensors[f"lstm.{name}_l0"] for name in names), precisions=precisions)
     inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", precisions)
     out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", precisions)
     return Pipeline([inp, *blocks, Beside(lstm), out])

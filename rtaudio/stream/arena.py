@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,13 +24,18 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _of_views(views: Mapping[str, Values], header: np.ndarray) -> dict[str, np.ndarray]:
-    """What the views add to the memory: each one's words, and the constants it has to itself."""
-    return {
-        f"{view}.{name}": _as_array(value)
-        for view, own in views.items()
-        for name, value in {"words": header, **own}.items()
-    }
+def _layout(arrays: Values) -> tuple[np.dtype[Any], dict[str, int]]:
+    """A record of these arrays in their order, each on its own cache line, and where each begins."""
+    starts = [0, *itertools.accumulate(_aligned(array.nbytes) for array in arrays.values())]
+    dtype = np.dtype(
+        {
+            "names": list(arrays),
+            "formats": [(array.dtype, array.shape) for array in arrays.values()],
+            "offsets": starts[:-1],
+            "itemsize": max(starts[-1], ALIGNMENT),
+        }
+    )
+    return dtype, dict(zip(arrays, starts, strict=False))
 
 
 def aligned_bytes(size: int) -> np.ndarray:
@@ -66,29 +72,24 @@ class Arena:
         arrays = {name: array for group in groups for name, array in group.items()}
         if len(arrays) != sum(map(len, groups)):
             raise ValueError("constants, params and state must have different names")
-        header = np.array([*words, *([0] * len(arrays))], np.int64)
-        all_arrays = {"words": header, **_of_views(views or {}, header), **arrays}
-        offsets, end = {}, 0
-        for name, array in all_arrays.items():
-            offsets[name] = end
-            end += _aligned(array.nbytes)
-        self.dtype = np.dtype(
-            {
-                "names": [*all_arrays],
-                "formats": [(a.dtype, a.shape) for a in all_arrays.values()],
-                "offsets": [*offsets.values()],
-                "itemsize": max(end, ALIGNMENT),
-            }
-        )
+        # The arena and its views, by what their names begin with, and the constants a view has to itself.
+        heads = {"": {}, **{f"{view}.": own for view, own in (views or {}).items()}}
+        places = np.zeros(len(words) + len(arrays), np.int64)
+        memory = {
+            f"{head}{name}": _as_array(value)
+            for head, own in heads.items()
+            for name, value in {"words": places, **own}.items()
+        } | arrays  # state last
+        self.dtype, offsets = _layout(memory)
         self.param_names = tuple(groups[1])
-        self._view_starts = {view: offsets[f"{view}.words"] for view in views or {}}
+        self._heads = {head: offsets[f"{head}words"] for head in heads}
         self._state_start = min((offsets[name] for name in groups[2]), default=self.dtype.itemsize)
         self._place(aligned_bytes(self.dtype.itemsize))
-        for name, array in all_arrays.items():
+        for name, array in memory.items():
             self.record[name] = array
-        for prefix, start in {"": 0, **{f"{view}.": at for view, at in self._view_starts.items()}}.items():
-            places = [offsets.get(prefix + name, offsets[name]) - start for name in arrays]
-            self.record[f"{prefix}words"] = [*words, *places]
+        for head, start in self._heads.items():
+            places = [offsets.get(f"{head}{name}", offsets[name]) - start for name in arrays]
+            self.record[f"{head}words"] = [*words, *places]
         self._initial = self.state_bytes.copy()
 
     def _place(self, memory: np.ndarray) -> None:
@@ -105,7 +106,7 @@ class Arena:
 
     def address_of(self, view: str) -> int:
         """Where a step finds the arena as `view` has it; the arena's own address where there is no such."""
-        return self.address + self._view_starts.get(view, 0)
+        return self.address + self._heads.get(f"{view}.", 0)
 
     @property
     def reset_copy(self) -> tuple[int, int, int]:
@@ -120,7 +121,7 @@ class Arena:
         """An independent copy: same constants, parameters and state."""
         other = object.__new__(Arena)
         other.dtype, other.param_names = self.dtype, self.param_names
-        other._view_starts = self._view_starts
+        other._heads = self._heads
         other._state_start, other._initial = self._state_start, self._initial
         other._place(aligned_bytes(self.bytes.size))
         other.bytes[:] = self.bytes
