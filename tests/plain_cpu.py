@@ -43,7 +43,7 @@ def stft_error():
 
 def main():
     given = np.load(sys.argv[1])
-    product = Product(given["weight"], np.zeros(len(given["weight"]), np.float32), "int8")
+    product = Product(given["weight"], np.zeros(len(given["weight"]), np.float32), ("int8",))
     sums = run_frames(product, given["x"])
     told = {
         "cpu": cpu_target.target_context.codegen().magic_tuple()[1],

@@ -41,7 +41,7 @@ def int8_product():
     weight, x = (rng.integers(-127, 128, size).astype(np.float32) for size in ((130, 200), (5, 200)))
     weight[:, 7], x[:4, ::64] = 127, -127
     x[4] = rng.standard_normal(200)
-    product = Product(weight, np.zeros(130, np.float32), "int8")
+    product = Product(weight, np.zeros(130, np.float32), ("int8",))
     sums = run_frames(product, x)
     np.testing.assert_array_equal(sums[:4, :130], x[:4].astype(np.int64) @ weight.T.astype(np.int64))
     return {"weight": weight, "x": x, "sums": sums[:4], "codes": product.arena["value_codes"].copy()}

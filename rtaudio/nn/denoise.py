@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rtaudio.errors import WeightsError
 from rtaudio.kernels.denoise import denoise_hold_step, denoise_step
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.layers import FLOAT32, Beside, CausalConv, Dense, Lstm
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Lstm
+from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.pipeline import Pipeline

@@ -3,8 +3,8 @@
 Weights have torch's shapes and gate orders. Each layer keeps its own copy, packed for reading in
 one stream.
 
-Every layer takes `precisions` of its products (see `rtaudio.nn.product`): first the one it works
-with, then, if there is a second, the one its cheaper step works with. Both go on from the same state.
+Every layer takes the `precisions` of its products (`rtaudio.nn.product`): the one it works with,
+then, if there is a second, the one of its cheaper step, which goes on from the same state.
 """
 
 from __future__ import annotations
@@ -22,14 +22,11 @@ from rtaudio.kernels.dense import dense_step, padded
 from rtaudio.kernels.gru import gru_step
 from rtaudio.kernels.lstm import lstm_step
 from rtaudio.kernels.vectors import beside_step
-from rtaudio.nn.product import Product
+from rtaudio.nn.product import FLOAT32, Product
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import CHEAPER, FULL, NativeStage, Spec
 
 Floats = NDArray[np.float32]
-Matrices = Sequence[tuple[Floats, Floats]]
-
-FLOAT32 = ("float32",)
 
 ACTIVATIONS = {
     "linear": activations.LINEAR,
@@ -49,36 +46,11 @@ def _check(name: str, array: Floats, shape: tuple[int, ...]) -> None:
 
 
 class Layer(NativeStage):
-    """A native stage from `in_size` to `out_size` float32, with no delay.
+    """A native stage from `in_size` to `out_size` float32, with no delay."""
 
-    Its step calls those of `parts`, and its cheaper step those of `cheaper_parts`, by address.
-    """
-
-    def __init__(
-        self,
-        entry: int,
-        words: Sequence[int],
-        in_size: int,
-        out_size: int,
-        parts: Sequence[NativeStage],
-        cheaper_parts: Sequence[NativeStage] = (),
-        *,
-        constants: Mapping[str, Any] | None = None,
-        state: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, entry: int, arena: Arena, in_size: int, out_size: int) -> None:
         self.in_size, self.out_size = in_size, out_size
-        calls = {"calls": np.zeros((len(parts), 2), np.int64)}
-        arena = Arena(words, constants={**calls, **(constants or {})}, state=state, views={CHEAPER: calls})
         super().__init__(entry, arena, Spec((in_size,)), Spec((out_size,)))
-        self.children = (*parts, *cheaper_parts)
-        if cheaper_parts or any(part.cheaper_entry for part in parts):
-            self.cheaper_entry = entry
-        self._bind()
-
-    def _bind(self) -> None:
-        count = len(self.arena["calls"])
-        self.arena["calls"] = [part.step_at(FULL) for part in self.children[:count]]
-        self.arena[f"{CHEAPER}.calls"] = [part.step_at(CHEAPER) for part in self.children[-count:]]
 
     def forward(self, x: Floats) -> Floats:
         """One frame `(in_size,)`; returns a new `(out_size,)`."""
@@ -87,14 +59,34 @@ class Layer(NativeStage):
         return out
 
 
-def _products(precisions: Sequence[str], *matrices: tuple[Floats, Floats]) -> list[list[Product]]:
-    """Products of all matrices (weight, bias) for each of one or two precisions."""
-    if not 1 <= len(precisions) <= 2:
-        raise ConfigError(f"precisions={precisions} must be one or two")
-    return [[Product(*matrix, precision) for matrix in matrices] for precision in precisions]
+class Compound(Layer):
+    """A layer whose step calls those of its parts, by address; its cheaper step, their cheaper ones."""
+
+    def __init__(
+        self,
+        entry: int,
+        words: Sequence[int],
+        in_size: int,
+        out_size: int,
+        parts: Sequence[NativeStage],
+        *,
+        constants: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        calls = {"calls": np.zeros((len(parts), 2), np.int64)}
+        arena = Arena(words, constants={**calls, **(constants or {})}, state=state, views={CHEAPER: calls})
+        super().__init__(entry, arena, in_size, out_size)
+        self.children = tuple(parts)
+        if any(part.cheaper_entry for part in parts):
+            self.cheaper_entry = entry
+        self._bind()
+
+    def _bind(self) -> None:
+        for rung, name in ((FULL, "calls"), (CHEAPER, f"{CHEAPER}.calls")):
+            self.arena[name] = [part.step_at(rung) for part in self.children]
 
 
-class Dense(Layer):
+class Dense(Compound):
     """activation(weight @ x + bias), weight `(out_size, in_size)`, one of ACTIVATIONS."""
 
     def __init__(
@@ -113,12 +105,12 @@ class Dense(Layer):
             (rows, ACTIVATIONS[activation]),
             columns,
             rows,
-            *_products(precisions, (weight, bias)),
+            [Product(weight, bias, precisions)],
             state={"sums": _zeros(rows)},
         )
 
 
-class CausalConv(Layer):
+class CausalConv(Compound):
     """x + relu(pointwise @ depthwise(x) + bias), the depthwise filter over this and past frames.
 
     - taps: `(channels, 1, kernel_size)`, the last for the frame that just came, each `dilation`
@@ -147,7 +139,7 @@ class CausalConv(Layer):
             (channels, kernel_size, dilation),
             channels,
             channels,
-            *_products(precisions, (weight, bias)),
+            [Product(weight, bias, precisions)],
             constants={
                 "taps": np.ascontiguousarray(taps[:, 0].T, np.float32),
                 "taps_bias": np.asarray(taps_bias, np.float32),
@@ -161,7 +153,7 @@ class CausalConv(Layer):
         )
 
 
-class Lstm(Layer):
+class Lstm(Compound):
     """One LSTM layer, torch's gate order i, f, g, o; its output is h.
 
     weight_ih `(4 hidden, in_size)`, weight_hh `(4 hidden, hidden)`, biases `(4 hidden,)`.
@@ -181,7 +173,7 @@ class Lstm(Layer):
             (inputs, hidden),
             inputs,
             hidden,
-            *_products(precisions, (np.hstack([weight_ih, weight_hh]), bias_ih + bias_hh)),
+            [Product(np.hstack([weight_ih, weight_hh]), bias_ih + bias_hh, precisions)],
             state={
                 "joined": _zeros(inputs + hidden),
                 "c": _zeros(hidden),
@@ -190,7 +182,7 @@ class Lstm(Layer):
         )
 
 
-class Gru(Layer):
+class Gru(Compound):
     """One GRU layer, torch's gate order r, z, n; its output is h.
 
     weight_ih `(3 hidden, in_size)`, weight_hh `(3 hidden, hidden)`, biases `(3 hidden,)`.
@@ -210,7 +202,7 @@ class Gru(Layer):
             (hidden,),
             inputs,
             hidden,
-            *_products(precisions, (weight_ih, bias_ih), (weight_hh, bias_hh)),
+            [Product(weight_ih, bias_ih, precisions), Product(weight_hh, bias_hh, precisions)],
             state={
                 "h": _zeros(hidden),
                 "from_x": _zeros(3 * hidden),
@@ -231,7 +223,7 @@ def _recurrent_sizes(
     return inputs, hidden
 
 
-class Beside(Layer):
+class Beside(Compound):
     """A layer's output followed by its input: `(out_size + in_size,)`, a skip connection."""
 
     def __init__(self, layer: Layer) -> None:

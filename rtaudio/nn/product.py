@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,19 @@ from rtaudio.kernels import quantised
 from rtaudio.kernels.dense import matvec_step, pack_bias, pack_weight, padded
 from rtaudio.kernels.quantised import MOST, SPAN, pack_codes, pack_codes_by_four, quantise_rows
 from rtaudio.stream.arena import Arena
-from rtaudio.stream.stage import NativeStage, Spec
+from rtaudio.stream.stage import FULL, NativeStage, Spec
 
 Floats = NDArray[np.float32]
+
+
+FLOAT32 = ("float32",)
 
 
 class Product(NativeStage):
     """weight @ x + bias, weight `(rows, columns)`: `(columns,)` in, `(padded(rows),)` out, zeros at its end.
 
-    `precision` is one of PRECISIONS. Weights are float32 in any case, and rounded here:
+    `precisions` are one or two of PRECISIONS, the second for the cheaper step. Weights are float32 in
+    any case, and rounded here:
 
     - float32: the product to a relative 1e-6 or so.
     - int8-weights: weights as integers of ±127, a scale a row.
@@ -29,12 +33,20 @@ class Product(NativeStage):
     `error_bound` says by how much the last two may be off.
     """
 
-    def __init__(self, weight: Floats, bias: Floats, precision: str = "float32") -> None:
-        if precision not in PRECISIONS:
-            raise ConfigError(f"precision={precision!r} must be one of: {', '.join(PRECISIONS)}")
+    def __init__(self, weight: Floats, bias: Floats, precisions: Sequence[str] = FLOAT32) -> None:
+        if not 1 <= len(precisions) <= 2 or not PRECISIONS.keys() >= {*precisions}:
+            raise ConfigError(f"precisions={precisions} must be one or two of: {', '.join(PRECISIONS)}")
         rows, columns = weight.shape
-        entry, arena = PRECISIONS[precision](weight, bias)
+        entry, arena = PRECISIONS[precisions[0]](weight, bias)
         super().__init__(entry, arena, Spec((columns,)), Spec((padded(rows),)))
+        self.children = tuple(Product(weight, bias, (cheaper,)) for cheaper in precisions[1:])
+        if self.children:
+            self.cheaper_entry = self.children[0].entry
+
+    def step_at(self, rung: str) -> tuple[int, int]:
+        if rung != FULL and self.children:
+            return self.children[0].step_at(FULL)
+        return super().step_at(rung)
 
 
 def _float32(weight: Floats, bias: Floats) -> tuple[int, Arena]:

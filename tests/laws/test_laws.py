@@ -11,7 +11,8 @@ from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.layers import FLOAT32, Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.product import FLOAT32
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline

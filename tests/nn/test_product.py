@@ -19,7 +19,7 @@ def normal(*shape, seed=0):
 
 
 def multiply(weight, bias, precision, x):
-    return run_frames(Product(weight, bias, precision), x[None])[0]
+    return run_frames(Product(weight, bias, (precision,)), x[None])[0]
 
 
 def exact(weight, bias, x):
@@ -31,7 +31,7 @@ def exact(weight, bias, x):
 def test_error_stays_within_its_bound(precision, rows, columns):
     weight, bias, frames = normal(rows, columns), normal(rows), normal(20, columns)
     frames[10:] *= np.float32(10) ** np.arange(-5, 5)[:, None]
-    product = Product(weight, bias, precision)
+    product = Product(weight, bias, (precision,))
     for x, got in zip(frames, run_frames(product, frames), strict=True):
         rounding = 2e-6 * (np.abs(weight) @ np.abs(x) + np.abs(bias))
         off = np.abs(got[:rows] - exact(weight, bias, x))
@@ -127,7 +127,7 @@ def test_the_cheaper_step_goes_on_from_the_same_state(name, precision):
 def test_what_there_is_not_is_refused():
     weight, bias = normal(3, 2), normal(3)
     with pytest.raises(ConfigError, match="float16"):
-        Product(weight, bias, "float16")
+        Product(weight, bias, ("float16",))
     with pytest.raises(ConfigError, match="one or two"):
         Dense(weight, bias, "relu", ())
     assert Dense(weight, bias).cheaper_entry == 0
