@@ -56,8 +56,10 @@ def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str]
             for part in ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
         )
         blocks.append(CausalConv(taps, taps_bias, weight[:, :, 0], bias, dilation, precisions))
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    lstm = Lstm(*(tensors[f"lstm.{name}_l0"] for name in names), precisions=precisions)
+    weight_ih, weight_hh, bias_ih, bias_hh = (
+        tensors[f"lstm.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    lstm = Lstm(weight_ih, weight_hh, bias_ih, bias_hh, precisions)
     inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", precisions)
     out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", precisions)
     return Pipeline([inp, *blocks, Beside(lstm), out])

@@ -74,11 +74,11 @@ class Arena:
             raise ValueError("constants, params and state must have different names")
         # The arena and its views, by what their names begin with, and the constants a view has to itself.
         heads = {"": {}, **{f"{view}.": own for view, own in (views or {}).items()}}
-        places = np.zeros(len(words) + len(arrays), np.int64)
+        header = np.zeros(len(words) + len(arrays), np.int64)
         memory = {
             f"{head}{name}": _as_array(value)
             for head, own in heads.items()
-            for name, value in {"words": places, **own}.items()
+            for name, value in {"words": header, **own}.items()
         } | arrays  # state last
         self.dtype, offsets = _layout(memory)
         self.param_names = tuple(groups[1])
@@ -88,7 +88,7 @@ class Arena:
         for name, array in memory.items():
             self.record[name] = array
         for head, start in self._heads.items():
-            places = [offsets.get(f"{head}{name}", offsets[name]) - start for name in arrays]
+            places = (offsets.get(f"{head}{name}", offsets[name]) - start for name in arrays)
             self.record[f"{head}words"] = [*words, *places]
         self._initial = self.state_bytes.copy()
 
