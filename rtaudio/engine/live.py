@@ -73,6 +73,11 @@ class LiveEngine:
         """Whether the whole path is native: no stage that needs a Python worker."""
         return not self._workers
 
+    @property
+    def worker_failures(self) -> list[str]:
+        """What stages in Python workers have raised: nothing more comes from those."""
+        return [str(worker.failure) for worker in self._workers if worker.failure is not None]
+
     def start(self) -> None:
         """Open the device and let sound flow. Raises DeviceError where it can't be opened."""
         self.device.open(self._memory.callbacks)
@@ -167,6 +172,7 @@ class LiveEngine:
             nan_hops=int(words[w.NAN_HOPS]),
             restarts=self._restarts,
             late_worker_hops=sum(worker.late_hops for worker in self._workers),
+            spare_worker_hops=sum(worker.spare_hops for worker in self._workers),
             overload_level=int(words[w.LEVEL]),
             compute_us_p50=p50,
             compute_us_p99=p99,
