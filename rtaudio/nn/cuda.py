@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -74,7 +74,8 @@ class CudaRunner:
     """Runs the step on a CUDA stream of its own: as one graph, or op by op without `graph`."""
 
     def __init__(self, step: Step, device: torch.device, *, graph: bool = True) -> None:
-        self._stream, self._done = torch.cuda.Stream(device), torch.cuda.Event()
+        self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._done: torch.cuda.Event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self._stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(self._stream):
             for _ in range(WARM_UPS):
@@ -111,5 +112,5 @@ def compiled(function: Callable[..., None], backend: str) -> Callable[..., None]
 
     Where that is Inductor, products of a single row become loops fused with what is around them.
     """
-    options = {"coordinate_descent_tuning": True} if backend == "inductor" else None
-    return torch.compile(function, backend=backend, fullgraph=True, dynamic=False, options=options)
+    tuning: dict[str, Any] = {"options": {"coordinate_descent_tuning": True}} if backend == "inductor" else {}
+    return torch.compile(function, backend=backend, fullgraph=True, dynamic=False, **tuning)

@@ -6,6 +6,7 @@ from pinned host memory, is one CUDA graph; on the CPU the same step is run op b
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -18,7 +19,8 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.cuda import compiled, make_runner
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.denoise_hop import TRANSFORMS, DenoiseHop
+from rtaudio.nn.denoise_hop import DenoiseHop
+from rtaudio.nn.stft_torch import TRANSFORMS
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.stage import Samples, Spec
 
@@ -67,10 +69,10 @@ class DenoiseStream:
         transform = transform or ("matrix" if streams <= FEW else "fft")
         _check_one_of(dtype=(dtype, DTYPES), audio=(audio, AUDIO), transform=(transform, TRANSFORMS))
         check_shapes(tensors, tensor_shapes(config))
-        self._made_of = (config, tensors, streams), {
-            "device": device, "dtype": dtype, "audio": audio, "transform": transform, "compiler": compiler,
-            "graph": graph,
-        }  # fmt: skip
+        self._made_anew = functools.partial(
+            type(self), config, tensors, streams, device=device, dtype=dtype, audio=audio,
+            transform=transform, compiler=compiler, graph=graph,
+        )  # fmt: skip
         device = torch.device(device)
         if device.type == "cpu":
             torch.set_num_threads(1)
@@ -78,7 +80,7 @@ class DenoiseStream:
         hop_length = config.hop_length
         self.in_spec = self.out_spec = Spec((hop_length,) if streams == 1 else (streams, hop_length))
         self.latency = config.n_fft - hop_length
-        self._hop = DenoiseHop(config, tensors, transform=transform, dtype=DTYPES[dtype]).to(device)
+        self._hop = DenoiseHop(config, tensors, device=device, transform=transform, dtype=DTYPES[dtype])
         self._state = self._hop.initial_state(streams)
         self._buffers = host = _buffers(streams, hop_length, AUDIO[audio], device)
         self.x, self.out = host["host_x"].numpy(), host["host_out"].numpy()
@@ -143,21 +145,20 @@ class DenoiseStream:
             if name != "position":  # where in their rings all streams are; of no meaning to a new one
                 tensor[streams].zero_()
 
-    def clone(self) -> Self:
+    def clone(self) -> DenoiseStream:
         """An independent object that goes on from this one's state."""
-        arguments, options = self._made_of
-        other = type(self)(*arguments, **options)
+        other = self._made_anew()
         for name, tensor in vars(self._state).items():
             vars(other._state)[name].copy_(tensor)
         other._buffers["host_controls"].copy_(self._buffers["host_controls"])
         return other
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, Any]) -> DenoiseStream:
         return self.clone()  # field by field, `x` and `out` would be views of nothing
 
     def buffers(self) -> dict[str, Tensor]:
         """Every tensor that is kept between hops, by name: constants, state, and both ends."""
-        return {**dict(self._hop.named_buffers()), **vars(self._state), **self._buffers}
+        return {**self._hop.constants, **vars(self._state), **self._buffers}
 
 
 def _buffers(streams: int, hop_length: int, audio: torch.dtype, device: torch.device) -> dict[str, Tensor]:

@@ -23,8 +23,9 @@ torch = pytest.importorskip("torch")
 
 from rtaudio.dsp.stft import Analysis, Synthesis  # noqa: E402
 from rtaudio.nn.cuda import cuda_device, wait_until  # noqa: E402
-from rtaudio.nn.denoise_hop import TRANSFORMS, DenoiseHop  # noqa: E402
+from rtaudio.nn.denoise_hop import DenoiseHop  # noqa: E402
 from rtaudio.nn.denoise_stream import DenoiseStream  # noqa: E402
+from rtaudio.nn.stft_torch import TRANSFORMS  # noqa: E402
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 SMALL = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), hidden=9)
@@ -178,7 +179,7 @@ def test_a_hop_that_is_not_finite_is_silent_and_forgotten(bad, device):
 
 
 def test_the_hop_is_a_pure_function_of_state_and_samples():
-    hop = DenoiseHop(SMALL, random_tensors(SMALL))
+    hop = DenoiseHop(SMALL, random_tensors(SMALL), device=torch.device("cpu"))
     state, x = hop.initial_state(2), torch.from_numpy(noise(30, 2))
     one, half, on = torch.ones(2, 1), torch.full((2, 1), 0.5), torch.ones(2, 1, dtype=torch.bool)
     for samples in x:
