@@ -107,10 +107,11 @@ def make_runner(step: Step, device: torch.device, *, graph: bool = True) -> Runn
     return CudaRunner(step, device, graph=graph) if device.type == "cuda" else CpuRunner(step)
 
 
-def compiled(function: Callable[..., None], backend: str) -> Callable[..., None]:
+def compiled(function: Callable[..., None], backend: str, *, one_row: bool) -> Callable[..., None]:
     """`function` compiled whole by `torch.compile`, for fixed shapes; it takes up to a minute.
 
-    Where that is Inductor, products of a single row become loops fused with what is around them.
+    With `one_row`, Inductor makes products with a single row loops, fused with what is around them.
     """
-    tuning: dict[str, Any] = {"options": {"coordinate_descent_tuning": True}} if backend == "inductor" else {}
+    tune = one_row and backend == "inductor"
+    tuning: dict[str, Any] = {"options": {"coordinate_descent_tuning": True}} if tune else {}
     return torch.compile(function, backend=backend, fullgraph=True, dynamic=False, **tuning)

@@ -109,6 +109,12 @@ class DenoiseHop:
         named = vars(self) | vars(self.transform)
         return {name: value for name, value in named.items() if isinstance(value, Tensor)}
 
+    @property
+    def flops(self) -> int:
+        """Operations of a stream's hop in matrix products: two for each number of a matrix."""
+        matrices = [t for name, t in self.constants.items() if t.dim() >= 2 and "bias" not in name]
+        return 2 * sum(matrix.numel() for matrix in matrices)
+
     def initial_state(self, streams: int) -> HopState:
         """State of streams that have heard nothing."""
         config, zeros = self.config, functools.partial(torch.zeros, device=self.device)

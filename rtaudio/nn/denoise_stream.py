@@ -86,7 +86,9 @@ class DenoiseStream:
         self.x, self.out = host["host_x"].numpy(), host["host_out"].numpy()
         self.strength, self.floor, self._active = host["host_controls"].numpy()[..., 0]
         self.strength[:], self._active[:] = 1, 1
-        self._compute = compiled(self._denoise, compiler) if compiler else self._denoise
+        self._compute = self._denoise
+        if compiler:
+            self._compute = compiled(self._denoise, compiler, one_row=streams == 1)
         self._runner = make_runner(self._step, device, graph=graph)
         self.reset()
 
@@ -155,6 +157,11 @@ class DenoiseStream:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DenoiseStream:
         return self.clone()  # field by field, `x` and `out` would be views of nothing
+
+    @property
+    def flops(self) -> int:
+        """Operations of a stream's hop in matrix products (`DenoiseHop.flops`)."""
+        return self._hop.flops
 
     def buffers(self) -> dict[str, Tensor]:
         """Every tensor that is kept between hops, by name: constants, state, and both ends."""

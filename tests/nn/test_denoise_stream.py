@@ -22,7 +22,7 @@ from rtaudio.testing import check_stage
 torch = pytest.importorskip("torch")
 
 from rtaudio.dsp.stft import Analysis, Synthesis  # noqa: E402
-from rtaudio.nn.cuda import cuda_device, wait_until  # noqa: E402
+from rtaudio.nn.cuda import WARM_UPS, CudaRunner, cuda_device, wait_until  # noqa: E402
 from rtaudio.nn.denoise_hop import DenoiseHop  # noqa: E402
 from rtaudio.nn.denoise_stream import DenoiseStream  # noqa: E402
 from rtaudio.nn.stft_torch import TRANSFORMS  # noqa: E402
@@ -310,3 +310,44 @@ def test_misuse_is_named():
     del tensors["inp.bias"]
     with pytest.raises(WeightsError, match=r"inp\.bias"):
         DenoiseStream(SMALL, tensors)
+
+
+class FakeCuda:
+    """What `CudaRunner` uses of `torch.cuda`, writing down what it is told."""
+
+    def __init__(self):
+        self.log = []
+
+    def __getattr__(self, name):
+        def told(*arguments, **_):
+            self.log.append((name, *(a for a in arguments if isinstance(a, str))))
+            return self
+
+        return told
+
+    def __enter__(self):
+        self.log.append(("enter",))
+
+    def __exit__(self, *_):
+        self.log.append(("exit",))
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_a_step_is_warmed_up_captured_once_and_then_replayed(graph, monkeypatch):
+    fake = FakeCuda()
+    for name in ("Stream", "Event", "CUDAGraph", "stream", "graph", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, getattr(fake, name))
+    steps = []
+    runner = CudaRunner(lambda: steps.append(len(fake.log)), torch.device("cuda"), graph=graph)
+    names = [name for name, *_ in fake.log]
+    assert len(steps) == WARM_UPS + graph
+    assert names.index("wait_stream") < steps[0] < names.index("synchronize")
+    if graph:
+        assert names.index("graph") < steps[-1] < len(names)  # inside the capture
+        assert names.index("synchronize") < names.index("graph")
+    fake.log.clear()
+    runner.launch()
+    assert len(steps) == WARM_UPS + 1
+    assert [name for name, *_ in fake.log] == ["stream", "enter", *["replay"] * graph, "record", "exit"]
+    runner.wait()
+    assert fake.log[-1] == ("query",)
