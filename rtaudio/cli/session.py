@@ -10,7 +10,7 @@ from typing import Any
 from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.keys import Keys
 from rtaudio.cli.meters import Meters, trouble
-from rtaudio.cli.terminal import console, note, table
+from rtaudio.cli.terminal import console, table
 from rtaudio.engine.live import LiveEngine
 
 REFRESH_S = 0.125
@@ -67,7 +67,6 @@ def summary(engine: LiveEngine, ended: str, **more: Any) -> dict[str, Any]:
         },
         "counters": trouble(stats),
         "stats": stats.as_dict(),
-        "worker_failures": engine.worker_failures,
     }
 
 
@@ -101,5 +100,3 @@ def print_summary(told: dict[str, Any]) -> None:
     for name, value in told.get("quality", {}).items():
         shown.add_row(name, f"{value:.1f} dB", "")
     console().print(shown)
-    for failure in told["worker_failures"]:
-        note(f"the net's worker failed: {failure}")

@@ -73,11 +73,6 @@ class LiveEngine:
         """Whether the whole path is native: no stage that needs a Python worker."""
         return not self._workers
 
-    @property
-    def worker_failures(self) -> list[str]:
-        """What stages in Python workers have raised: nothing more comes from those."""
-        return [str(worker.failure) for worker in self._workers if worker.failure is not None]
-
     def start(self) -> None:
         """Open the device and let sound flow. Raises DeviceError where it can't be opened."""
         self.device.open(self._memory.callbacks)
