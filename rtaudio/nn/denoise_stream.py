@@ -74,8 +74,6 @@ class DenoiseStream:
             transform=transform, compiler=compiler, graph=graph,
         )  # fmt: skip
         device = torch.device(device)
-        if device.type == "cpu":
-            torch.set_num_threads(1)
         self.config, self.streams, self.device = config, streams, device
         hop_length = config.hop_length
         self.in_spec = self.out_spec = Spec((hop_length,) if streams == 1 else (streams, hop_length))
