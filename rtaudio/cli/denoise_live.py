@@ -16,7 +16,7 @@ from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.errors import BudgetError
+from rtaudio.errors import BudgetError, DeviceError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
 
@@ -27,7 +27,7 @@ SAMPLE_RATE = 48000
 
 
 def run(args: argparse.Namespace) -> int:
-    stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    stage = _build(args)
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -47,6 +47,20 @@ def run(args: argparse.Namespace) -> int:
     if recorder is not None and recorder.error is not None:
         raise recorder.error
     return 0
+
+
+def _build(args: argparse.Namespace) -> NativeStage:
+    """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
+    native = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    if args.device == "cpu":
+        return native
+    from rtaudio.tasks.denoise_gpu import on_gpu
+
+    try:
+        return on_gpu(args.model, native)
+    except DeviceError as error:
+        note(f"{error}; denoising on the CPU")
+        return native
 
 
 def open_engine(
