@@ -60,11 +60,13 @@ class NativeStage:
     - entry: address of the compiled step.
     - hold_entry: address of a cheaper step with the same state that repeats the last decision
       (gains, say) instead of making a new one, for an overloaded engine; 0 where there is none.
+    - batch_entry: address of a step for many streams at once (`stream.batch`); 0 where there is none.
     - arena: constants, live parameters and state.
     - children: stages whose state this one drives through addresses in its own arena.
     """
 
     hold_entry: int = 0
+    batch_entry: int = 0
     children: tuple[NativeStage, ...] = ()
 
     def __init__(self, entry: int, arena: Arena, in_spec: Spec, out_spec: Spec, latency: int = 0) -> None:
