@@ -17,7 +17,11 @@ from rtaudio.tasks.files import FileJob, FileResult, Progress, plan_jobs, proces
 def run(args: argparse.Namespace) -> int:
     jobs = plan_jobs(args.inputs, args.out_file, args.out_dir)
     build = functools.partial(
-        build_denoiser, model=args.model, strength=args.strength, atten_limit_db=args.atten_limit
+        build_denoiser,
+        model=args.model,
+        strength=args.strength,
+        atten_limit_db=args.atten_limit,
+        sample_rate=None,  # files are resampled by soxr
     )
     work = functools.partial(
         process_files,

@@ -16,7 +16,7 @@ from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.errors import BudgetError
+from rtaudio.errors import BudgetError, DeviceError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
 
@@ -28,7 +28,10 @@ SAMPLE_RATE = 48000
 
 def run(args: argparse.Namespace) -> int:
     stage = build_denoiser(
-        args.model, strength=args.strength, atten_limit_db=args.atten_limit, sample_rate=SAMPLE_RATE
+        args.model,
+        strength=args.strength,
+        atten_limit_db=args.atten_limit,
+        block=_period(args.input),
     )
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
@@ -94,6 +97,13 @@ def open_engine(
         device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
     assert refusal is not None
     raise refusal
+
+
+def _period(source: str | None) -> int | None:
+    """Samples the microphone hands over at once, where that isn't ours to choose."""
+    with contextlib.suppress(DeviceError):  # raised again when it is opened
+        return native_block(find_device(source, "input"))
+    return None
 
 
 def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:

@@ -88,6 +88,11 @@ class NativeStage:
                 f"not {x.shape} and {out.shape}"
             )
 
+    def work_off(self) -> None:
+        """Do at once what workers in here would do in threads of their own, were an engine running them."""
+        for child in self.children:
+            child.work_off()
+
     def reset(self) -> None:
         self.arena.reset()
         for child in self.children:

@@ -61,6 +61,9 @@ class WorkerStage(NativeStage):
 
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
+        self.work_off()
+
+    def work_off(self) -> None:
         self._work_off()
 
     def reset(self) -> None:

@@ -22,7 +22,8 @@ def build_denoiser(
     *,
     strength: float = 1.0,
     atten_limit_db: float | None = DEFAULT_ATTEN_LIMIT_DB,
-    sample_rate: int | None = None,
+    sample_rate: int | None = SAMPLE_RATE,
+    block: int | None = None,
 ) -> Pipeline:
     """The denoising pipeline: a hop of samples in ±1 in, a hop out, `latency` later.
 
@@ -31,6 +32,7 @@ def build_denoiser(
     - strength: 0 (nothing is taken away) to 1.
     - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit.
     - sample_rate: of the sound; resampled where the model's is another. None means the model's own.
+    - block: samples the device hands over at once, which is what an ONNX model's worker must cope with.
 
     Raises WeightsError or ModelError where the model is missing or damaged, ConfigError for values out
     of range.
@@ -40,7 +42,7 @@ def build_denoiser(
         from rtaudio.tasks.onnx_model import build_onnx_denoiser
 
         dry = dry_share(strength, atten_limit_db)
-        return build_onnx_denoiser(model, dry=dry, sample_rate=sample_rate)
+        return build_onnx_denoiser(model, dry=dry, sample_rate=sample_rate, block=block)
     denoiser = Denoiser.from_weights(load_weights(find_weights(model)))
     config = denoiser.config
     sizes = (config.n_fft, config.hop_length, config.window)

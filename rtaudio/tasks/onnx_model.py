@@ -5,7 +5,9 @@ Python and ONNX Runtime do the work, so it is not GIL-free: live it runs in a wo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -150,16 +152,22 @@ def load_denoiser(path: str | Path) -> Manifest:
     return manifest
 
 
-def build_onnx_denoiser(path: str | Path, *, dry: float, sample_rate: int | None = None) -> Pipeline:
+def build_onnx_denoiser(
+    path: str | Path, *, dry: float, sample_rate: int | None = None, block: int | None = None
+) -> Pipeline:
     """A model behind a worker's deadline, resampled to and from `sample_rate`, None being its own.
 
-    Raises ModelError, or ConfigError where its hop is no whole number of samples at `sample_rate`.
+    The worker has a hop of time; or, where a block of the device (10 ms unless told) brings several
+    hops at once, as many hops as that. Raises ModelError, or ConfigError where a hop of the model is
+    no whole number of samples at `sample_rate`.
     """
     manifest = load_denoiser(path)
-    worker = WorkerStage(OnnxStage(manifest, dry))
     own_rate, hop_length = manifest.sample_rate, manifest.hop_length
-    if sample_rate in (None, own_rate):
+    rate = sample_rate or own_rate
+    hops_at_once = Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)
+    worker = WorkerStage(OnnxStage(manifest, dry), delay_hops=max(1, math.ceil(hops_at_once)))
+    if rate == own_rate:
         return Pipeline([worker])
-    back = Resample(own_rate, sample_rate, hop_length)
+    back = Resample(own_rate, rate, hop_length)
     (outer_hop,) = back.out_spec.shape
-    return Pipeline([Resample(sample_rate, own_rate, outer_hop), worker, back])
+    return Pipeline([Resample(rate, own_rate, outer_hop), worker, back])
