@@ -73,11 +73,12 @@ def _net(path: Path, model: bytes, session: Any) -> Net:
     if not pairs:
         raise ModelError(f"{path}: no output goes back in: without a state this is not a streaming model")
     time_in, time_out = _time_axes(into.shape, out.shape)
+    open_end = into.shape[-1:] if _port(into, "data").size == 1 else ()
     starts = _initial_values(model) if session.get_overridable_initializers() else {}
     ports = []
     for port in inputs:
         if port is into:
-            ports.append(_data(port, time_in))
+            ports.append(_data(port, time_in, open_end))
         elif port.name in pairs:
             made = _port(port, "state")
             values = starts.get(port.name, made.values)
@@ -85,7 +86,7 @@ def _net(path: Path, model: bytes, session: Any) -> Net:
         else:
             ports.append(_port(port, "constant"))
     sides = [port for port in outputs if port is not out and port.name not in pairs.values()]
-    given = (_data(out, time_out), *(_port(port, "side") for port in sides))
+    given = (_data(out, time_out, open_end), *(_port(port, "side") for port in sides))
     return Net(path.name, hashlib.sha256(model).hexdigest(), tuple(ports), given)
 
 
@@ -172,11 +173,12 @@ def _port(port: Any, role: str) -> Port:
     return Port(port.name, role, shape, dtype_of(port), batch_axis)
 
 
-def _data(port: Any, time_axis: int | None) -> Port:
+def _data(port: Any, time_axis: int | None, open_end: Sequence[Any]) -> Port:
+    """`open_end` holds the name of the last axis where the file leaves the number of samples open."""
     made = replace(_port(port, "data"), time_axis=time_axis)
     if made.dtype.startswith("int"):
         made = replace(made, scale=32768.0)
-    if made.size == 1 and not all(isinstance(n, int) for n in port.shape[-1:]):
+    if open_end and not isinstance(open_end[0], int) and port.shape[-1:] == list(open_end):
         made = replace(made, shape=(*made.shape[:-1], HOP_UNKNOWN))
     return made
 
