@@ -148,7 +148,8 @@ class OnnxStep:
         elif target.dtype.kind == "f":
             target[...] = x * self._in.scale
         else:
-            target[...] = np.rint(np.clip(x * self._in.scale, -self._in.scale, self._in.scale - 1))
+            scaled = np.nan_to_num(x) * self._in.scale  # integers have no NaN
+            target[...] = np.rint(np.clip(scaled, -self._in.scale, self._in.scale - 1))
 
     def read(self, out: NDArray[Any]) -> None:
         """Copy the data output, brought back to full scale 1, to an array of its size."""

@@ -66,6 +66,8 @@ def _net(path: Path, model: bytes, session: Any) -> Net:
     inputs = [*session.get_inputs(), *session.get_overridable_initializers()]
     outputs = session.get_outputs()
     pairs = _pairs_by_name(inputs, outputs)
+    if pairs and not any(port.name not in pairs and not _is_setting(port) for port in inputs):
+        del pairs[next(iter(pairs))]  # the sound itself has one name at both ends
     free_in = [port for port in inputs if port.name not in pairs and not _is_setting(port)]
     free_out = [port for port in outputs if port.name not in pairs.values()]
     into, out, more = _find_data(free_in, free_out)
@@ -122,7 +124,13 @@ def _pairs_by_name(inputs: Iterable[Any], outputs: Sequence[Any]) -> dict[str, s
         stem = _stem(port.name)
         for other in outputs:
             same = _stem(other.name) in (stem, f"{stem}n")
-            if stem and same and other.name not in pairs.values() and _fits(port, other):
+            if (
+                stem
+                and stem not in DATA_WORDS
+                and same
+                and other.name not in pairs.values()
+                and _fits(port, other)
+            ):
                 pairs[port.name] = other.name
                 break
     return pairs
@@ -135,7 +143,7 @@ def _find_data(inputs: list[Any], outputs: list[Any]) -> tuple[Any, Any, dict[st
         return sorted(ports, key=lambda port: not DATA_WORDS & set(_words(port.name)))
 
     if not inputs or not outputs:
-        raise ModelError("every port looks like a state: none is left for sound")
+        raise ModelError("no ports are left for sound")
     ways = [
         (
             into,
