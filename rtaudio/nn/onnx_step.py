@@ -165,6 +165,10 @@ class OnnxStep:
         """What the next step will read at a state input; writing into it changes the state."""
         return self._states[name][self._turn]
 
+    def remembered(self) -> list[NDArray[np.uint8]]:
+        """Views, in bytes, of all states as they are before the next step."""
+        return [self.state(port.name).reshape(-1).view(np.uint8) for port in self.net.states]
+
     def reset(self) -> None:
         """Put every state back to its initial value."""
         for port in self.net.states:

@@ -88,8 +88,11 @@ class WorkerStage(NativeStage):
     def remembered(self) -> list[np.ndarray]:
         """What is in the queues, too, and what the inner stage remembers.
 
-        Raises ConfigError where that can't be told: a Python stage keeps its state where it likes.
+        Raises ConfigError where that can't be told: a Python stage without a method `remembered`, as a
+        native one has, keeps its state where it likes.
         """
+        if hasattr(self.inner, "remembered") and not isinstance(self.inner, NativeStage):
+            return [*self._own_memory(), *self.inner.remembered()]
         if not isinstance(self.inner, NativeStage):
             raise ConfigError(f"the state of a {type(self.inner).__name__} in a worker can't be saved")
         inner = [part for stage in self.inner.walk() for part in stage.remembered()]

@@ -31,6 +31,10 @@ class Front(Protocol):
 
     def reset(self) -> None: ...
 
+    def remembered(self) -> list[np.ndarray]:
+        """Views, in bytes, of all that lies outside the nets."""
+        ...
+
 
 class SamplesFront:
     """The latest `context + hop_length` samples in; what the net gives is the output."""
@@ -47,6 +51,9 @@ class SamplesFront:
 
     def reset(self) -> None:
         self._latest.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        return [self._latest.view(np.uint8)]
 
 
 class StftFront:
@@ -68,6 +75,9 @@ class StftFront:
     def reset(self) -> None:
         self._analysis.reset()
         self._synthesis.reset()
+
+    def remembered(self) -> list[np.ndarray]:
+        return [*self._analysis.remembered(), *self._synthesis.remembered()]
 
 
 class DtlnFront:
@@ -96,6 +106,9 @@ class DtlnFront:
     def reset(self) -> None:
         self._latest.fill(0.0)
         self._overlap.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        return [self._latest.view(np.uint8), self._overlap.view(np.uint8)]
 
 
 FRONTS: dict[str, Callable[[Manifest, list[OnnxStep]], Front]] = {
@@ -135,6 +148,11 @@ class OnnxStage:
             step.reset()
         self._front.reset()
         self._history.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        """Views, in bytes, of all that the stage remembers."""
+        nets = [part for step in self._steps for part in step.remembered()]
+        return [*nets, *self._front.remembered(), self._history.view(np.uint8)]
 
     def abort(self) -> None:
         """Make a hop that another thread waits for fail soon."""
