@@ -27,12 +27,7 @@ SAMPLE_RATE = 48000
 
 
 def run(args: argparse.Namespace) -> int:
-    stage = build_denoiser(
-        args.model,
-        strength=args.strength,
-        atten_limit_db=args.atten_limit,
-        block=_period(args.input),
-    )
+    stage = _build(args)
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -54,6 +49,25 @@ def run(args: argparse.Namespace) -> int:
     if recorder is not None and recorder.error is not None:
         raise recorder.error
     return 0
+
+
+def _build(args: argparse.Namespace) -> NativeStage:
+    """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
+    native = build_denoiser(
+        args.model,
+        strength=args.strength,
+        atten_limit_db=args.atten_limit,
+        block=_period(args.input),
+    )
+    if args.device == "cpu":
+        return native
+    from rtaudio.tasks.denoise_gpu import on_gpu
+
+    try:
+        return on_gpu(args.model, native)
+    except DeviceError as error:
+        note(f"{error}; denoising on the CPU")
+        return native
 
 
 def open_engine(

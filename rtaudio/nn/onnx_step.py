@@ -1,8 +1,8 @@
 """ONNX Runtime running a streaming net one step at a time, on one thread, with nothing allocated.
 
 All inputs and outputs lie in buffers made once. Each state has two that take turns: what one step
-writes into the one, the next step reads there. With 98 states that costs a ninth of what passing
-dictionaries of arrays does (`python -m benchmarks.onnx_models`).
+writes into the one, the next step reads there. A net of 98 states then takes 58 µs a step, and 202 by
+dictionaries of arrays (`python -m benchmarks.onnx_models`).
 """
 
 from __future__ import annotations

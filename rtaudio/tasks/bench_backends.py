@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 from rtaudio.stream.timing import HopTimes, NativeTimer, time_calls
+from rtaudio.tasks.bench_gpu import GpuBackend
 from rtaudio.tasks.demo import load_demo
 from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, is_onnx
 
@@ -84,7 +85,7 @@ class StageBackend:
     """A stage in Python as a whole, called hop by hop; it holds the interpreter's lock."""
 
     gil_free = False
-    stages = ("model",)
+    stages: tuple[str, ...] = ("model",)
 
     def __init__(self, name: str, stage: Stage, hops: Samples) -> None:
         self.name, self._stage, self._hops, self._stopped = name, stage, hops, False
@@ -151,7 +152,10 @@ def _torch(weights: Weights, hops: Samples) -> Backend:
     return PythonBackend("torch", weights, net, hops)
 
 
-BACKENDS = {"native": _native, "onnx": _onnx, "torch": _torch}
+Builders = Mapping[str, Callable[[Weights, Samples], Backend]]
+
+BACKENDS: Builders = {"native": _native, "onnx": _onnx, "torch": _torch}
+DEVICES: Mapping[str, Builders] = {"cpu": BACKENDS, "cuda": {"torch": GpuBackend}}
 
 
 def load_model(model: str | Path) -> Weights:
@@ -159,14 +163,14 @@ def load_model(model: str | Path) -> Weights:
     return load_weights(find_weights(model))
 
 
-def build_subject(model: str | Path, names: Sequence[str]) -> Subject:
-    """A shipped model, a weights file, or an ONNX model, run by the backends of these names.
+def build_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subject:
+    """A shipped model, a weights file, or an ONNX model, run by these backends on these devices.
 
     Raises WeightsError, ModelError, MissingLibraryError, or ConfigError for an ONNX model and a
     backend that can't run it.
     """
     if is_onnx(model):
-        return _onnx_subject(model, names)
+        return _onnx_subject(model, chosen)
     weights = load_model(model)
     stages = denoise_stages(weights)
     config, pipeline = stages[1].config, Pipeline(stages)
@@ -179,13 +183,13 @@ def build_subject(model: str | Path, names: Sequence[str]) -> Subject:
         "latency": pipeline.latency,
     }
     period_ns = round(1e9 * config.hop_length / config.sample_rate)
-    backends = [build_backend(name, weights) for name in names]
+    backends = [build_backend(name, weights, device) for name, device in chosen]
     return Subject(pipeline, config.sample_rate, period_ns, backends, facts)
 
 
-def _onnx_subject(model: str | Path, names: Sequence[str]) -> Subject:
+def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subject:
     """The whole stage at the model's own rate; its delay as it would be live, resampled and in a worker."""
-    if tuple(names) not in (("native",), ("onnx",)):
+    if len(chosen) != 1 or chosen[0] not in (("native", "cpu"), ("onnx", "cpu")):
         raise ConfigError(f"{model} is run by ONNX Runtime alone: --backend onnx")
     pipeline = build_denoiser(model)
     from rtaudio.tasks.onnx_model import OnnxStage, load_denoiser
@@ -206,13 +210,13 @@ def _onnx_subject(model: str | Path, names: Sequence[str]) -> Subject:
     return Subject(pipeline, SAMPLE_RATE, round(1e9 * hop_length / rate), [backend], facts)
 
 
-def build_backend(name: str, weights: Weights) -> Backend:
-    """A backend of `BACKENDS` with the bundled recording as its input.
+def build_backend(name: str, weights: Weights, device: str = "cpu") -> Backend:
+    """A backend of a device, one of `DEVICES`, with the bundled recording as its input.
 
-    Raises MissingLibraryError where it needs a package that isn't installed, WeightsError for
-    weights of another net.
+    Raises MissingLibraryError where it needs a package that isn't installed, DeviceError where
+    there is no such device, WeightsError for weights of another net.
     """
     hop_length = Denoiser.from_weights(weights).config.hop_length
     noisy = load_demo().noisy
     hops = noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length)
-    return BACKENDS[name](weights, np.ascontiguousarray(hops))
+    return DEVICES[device][name](weights, np.ascontiguousarray(hops))

@@ -11,6 +11,7 @@ from rtaudio.nn.manifest import SUFFIXES
 from rtaudio.nn.optional import require
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
 
 SAMPLE_RATE = 48000
@@ -67,22 +68,22 @@ def denoiser_rate(model: str | Path) -> int:
     return load_denoiser(model).sample_rate
 
 
-def denoiser_of(pipeline: Pipeline) -> Denoiser:
-    """The net's stage in a pipeline of `build_denoiser`, for its parameters and meters."""
-    for stage in pipeline.stages:
-        if isinstance(stage, Denoiser):
-            return stage
-    raise ConfigError("this pipeline has no denoiser")
+def denoiser_of(stage: NativeStage) -> Denoiser:
+    """The native net in what `build_denoiser` made, for its parameters and meters."""
+    for part in stage.walk():
+        if isinstance(part, Denoiser):
+            return part
+    raise ConfigError("this stage has no denoiser")
 
 
-def set_strength(pipeline: Pipeline, strength: float) -> None:
+def set_strength(stage: NativeStage, strength: float) -> None:
     """How much of what the net takes away is taken away, 0..1; may be called while audio flows."""
-    denoiser_of(pipeline).set_param("strength", _checked(strength))
+    denoiser_of(stage).set_param("strength", _checked(strength))
 
 
-def set_atten_limit(pipeline: Pipeline, atten_limit_db: float | None) -> None:
+def set_atten_limit(stage: NativeStage, atten_limit_db: float | None) -> None:
     """Most a frequency is attenuated in dB, None for no limit; may be called while audio flows."""
-    denoiser_of(pipeline).set_param("floor", _floor(atten_limit_db))
+    denoiser_of(stage).set_param("floor", _floor(atten_limit_db))
 
 
 def dry_share(strength: float, atten_limit_db: float | None) -> float:
