@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import WeightsError
-from rtaudio.kernels.denoise import denoise_hold_step, denoise_step
+from rtaudio.kernels.denoise import denoise_batch_step, denoise_hold_step, denoise_step
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Lstm
 from rtaudio.nn.product import FLOAT32
@@ -86,6 +86,7 @@ class Denoiser(NativeStage):
     """
 
     hold_entry = denoise_hold_step.address
+    batch_entry = denoise_batch_step.address
 
     def __init__(
         self,

@@ -17,6 +17,13 @@ from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import activations
+from rtaudio.kernels.batch import (
+    beside_batch_step,
+    conv_batch_step,
+    dense_batch_step,
+    gru_batch_step,
+    lstm_batch_step,
+)
 from rtaudio.kernels.conv import conv_step
 from rtaudio.kernels.dense import dense_step, padded
 from rtaudio.kernels.gru import gru_step
@@ -79,6 +86,8 @@ class Compound(Layer):
         self.children = tuple(parts)
         if any(part.cheaper_entry for part in parts):
             self.cheaper_entry = entry
+        if not all(part.batch_entry for part in parts):
+            self.batch_entry = 0  # its step for many streams calls theirs, or reads their float32 weights
         self._bind()
 
     def _bind(self) -> None:
@@ -88,6 +97,8 @@ class Compound(Layer):
 
 class Dense(Compound):
     """activation(weight @ x + bias), weight `(out_size, in_size)`, one of ACTIVATIONS."""
+
+    batch_entry = dense_batch_step.address
 
     def __init__(
         self,
@@ -117,6 +128,8 @@ class CausalConv(Compound):
       frames after the one before it; taps_bias `(channels,)`.
     - weight: `(channels, channels)`; bias `(channels,)`.
     """
+
+    batch_entry = conv_batch_step.address
 
     def __init__(
         self,
@@ -159,6 +172,8 @@ class Lstm(Compound):
     weight_ih `(4 hidden, in_size)`, weight_hh `(4 hidden, hidden)`, biases `(4 hidden,)`.
     """
 
+    batch_entry = lstm_batch_step.address
+
     def __init__(
         self,
         weight_ih: Floats,
@@ -187,6 +202,8 @@ class Gru(Compound):
 
     weight_ih `(3 hidden, in_size)`, weight_hh `(3 hidden, hidden)`, biases `(3 hidden,)`.
     """
+
+    batch_entry = gru_batch_step.address
 
     def __init__(
         self,
@@ -226,6 +243,9 @@ def _recurrent_sizes(
 class Beside(Compound):
     """A layer's output followed by its input: `(out_size + in_size,)`, a skip connection."""
 
+    batch_entry = beside_batch_step.address
+
     def __init__(self, layer: Layer) -> None:
         sizes = layer.out_size, layer.in_size
-        super().__init__(beside_step.address, sizes, layer.in_size, sum(sizes), [layer])
+        given = {"given": np.zeros(layer.out_size, np.float32)}
+        super().__init__(beside_step.address, sizes, layer.in_size, sum(sizes), [layer], state=given)

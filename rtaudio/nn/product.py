@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import quantised
+from rtaudio.kernels.batch import matvec_batch_step
 from rtaudio.kernels.dense import matvec_step, pack_bias, pack_weight, padded
 from rtaudio.kernels.quantised import MOST, SPAN, pack_codes, pack_codes_by_four, quantise_rows
 from rtaudio.stream.arena import Arena
@@ -39,9 +40,14 @@ class Product(NativeStage):
         rows, columns = weight.shape
         entry, arena = PRECISIONS[precisions[0]](weight, bias)
         super().__init__(entry, arena, Spec((columns,)), Spec((padded(rows),)))
+        self.batch_entry = matvec_batch_step.address if precisions[0] == "float32" else 0
         self.children = tuple(Product(weight, bias, (cheaper,)) for cheaper in precisions[1:])
         if self.children:
             self.cheaper_entry = self.children[0].entry
+
+    @property
+    def parts(self) -> tuple[NativeStage, ...]:
+        return ()
 
     def step_at(self, rung: str) -> tuple[int, int]:
         if rung != FULL and self.children:

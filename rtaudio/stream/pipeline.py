@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy as np
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.chain import ROW, chain_step
 from rtaudio.stream.arena import Arena
-from rtaudio.stream.stage import CHEAPER, FULL, HOLD, NativeStage
+from rtaudio.stream.stage import CHEAPER, FULL, HOLD, NativeStage, Samples
 
 
 class Pipeline(NativeStage):
     """Native stages chained by address: one entry point, nothing recompiled when it changes.
 
-    Its latency is the sum of its stages'. A pipeline is itself a stage and can be nested.
+    Its latency is the sum of its stages', each brought from the rate that stage runs at to that
+    of the first one's input. A pipeline is itself a stage and can be nested.
     Raises ConfigError where it is empty or a stage's output is not what the next one takes.
     """
 
@@ -32,12 +34,16 @@ class Pipeline(NativeStage):
         buffers = {f"buffer_{i}": np.zeros(s.out_spec.size, np.float32) for i, s in enumerate(stages[:-1])}
         table = {"table": np.zeros(len(stages) * ROW, np.int64)}
         arena = Arena((len(stages),), constants=table, state=buffers, views={CHEAPER: table, HOLD: table})
+        latency = Fraction(0)
+        for stage in stages:
+            latency += stage.exact_latency / self.ratio
+            self.ratio *= stage.ratio
         super().__init__(
             chain_step.address,
             arena,
             stages[0].in_spec,
             stages[-1].out_spec,
-            sum(stage.latency for stage in stages),
+            latency,
         )
         self.children = tuple(stages)
         if any(stage.cheaper_entry for stage in stages):
@@ -45,6 +51,10 @@ class Pipeline(NativeStage):
         if any(stage.hold_entry for stage in stages):
             self.hold_entry = self.entry
         self._bind()
+
+    def process(self, x: Samples, out: Samples) -> None:
+        super().process(x, out)
+        self.work_off()  # results are asked for at the next hop, at the earliest
 
     def _bind(self) -> None:
         edges = [0, *(self.arena[f"buffer_{i}"].ctypes.data for i in range(len(self.children) - 1)), 0]
