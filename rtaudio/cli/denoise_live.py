@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtaudio.cli.interrupts import Interrupts
+from rtaudio.cli.options import model_options
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_devices, native_block
@@ -53,12 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace) -> NativeStage:
     """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
-    native = build_denoiser(
-        args.model,
-        strength=args.strength,
-        atten_limit_db=args.atten_limit,
-        block=_period(args.input),
-    )
+    native = build_denoiser(**model_options(args), block=_period(args.input))
     if args.device == "cpu":
         return native
     from rtaudio.tasks.denoise_gpu import on_gpu

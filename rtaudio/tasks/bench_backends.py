@@ -118,9 +118,9 @@ class Subject:
     facts: dict[str, Any]
 
 
-def denoise_stages(weights: Weights) -> tuple[Analysis, Denoiser, Synthesis]:
+def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analysis, Denoiser, Synthesis]:
     """The stages of a denoiser, new."""
-    denoiser = Denoiser.from_weights(weights)
+    denoiser = Denoiser.from_weights(weights, precision=precision)
     config = denoiser.config
     sizes = (config.n_fft, config.hop_length, config.window)
     return Analysis(*sizes), denoiser, Synthesis(*sizes)
@@ -128,6 +128,10 @@ def denoise_stages(weights: Weights) -> tuple[Analysis, Denoiser, Synthesis]:
 
 def _native(weights: Weights, hops: Samples) -> Backend:
     return NativeBackend("native", STAGES, NativeTimer(denoise_stages(weights)), hops)
+
+
+def _int8(weights: Weights, hops: Samples) -> Backend:
+    return NativeBackend("int8", STAGES, NativeTimer(denoise_stages(weights, "int8")), hops)
 
 
 def _onnx(weights: Weights, hops: Samples) -> Backend:
@@ -154,7 +158,7 @@ def _torch(weights: Weights, hops: Samples) -> Backend:
 
 Builders = Mapping[str, Callable[[Weights, Samples], Backend]]
 
-BACKENDS: Builders = {"native": _native, "onnx": _onnx, "torch": _torch}
+BACKENDS: Builders = {"native": _native, "int8": _int8, "onnx": _onnx, "torch": _torch}
 DEVICES: Mapping[str, Builders] = {"cpu": BACKENDS, "cuda": {"torch": GpuBackend}}
 
 

@@ -12,7 +12,7 @@ from rtaudio.nn.optional import require
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
-from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
+from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL, DEFAULT_PRECISION
 
 SAMPLE_RATE = 48000
 """Of the shipped nets, and of live sound."""
@@ -23,6 +23,7 @@ def build_denoiser(
     *,
     strength: float = 1.0,
     atten_limit_db: float | None = DEFAULT_ATTEN_LIMIT_DB,
+    precision: str = DEFAULT_PRECISION,
     sample_rate: int | None = SAMPLE_RATE,
     block: int | None = None,
 ) -> Pipeline:
@@ -32,6 +33,8 @@ def build_denoiser(
       (which runs in a Python worker: not GIL-free).
     - strength: 0 (nothing is taken away) to 1.
     - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit.
+    - precision: of the net, "float32", "int8-weights" or "int8" (see `rtaudio.nn.product`). With
+      float32, an overloaded engine falls back to int8. An ONNX model has its own.
     - sample_rate: of the sound; resampled where the model's is another. None means the model's own.
     - block: samples the device hands over at once, which is what an ONNX model's worker must cope with.
 
@@ -44,7 +47,7 @@ def build_denoiser(
 
         dry = dry_share(strength, atten_limit_db)
         return build_onnx_denoiser(model, dry=dry, sample_rate=sample_rate, block=block)
-    denoiser = Denoiser.from_weights(load_weights(find_weights(model)))
+    denoiser = Denoiser.from_weights(load_weights(find_weights(model)), precision=precision)
     config = denoiser.config
     sizes = (config.n_fft, config.hop_length, config.window)
     pipeline = Pipeline([Analysis(*sizes), denoiser, Synthesis(*sizes)])
