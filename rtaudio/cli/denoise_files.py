@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rtaudio.cli.options import model_options
 from rtaudio.cli.terminal import console, note, print_json
 from rtaudio.tasks.denoise import build_denoiser, denoiser_rate
 from rtaudio.tasks.files import FileJob, FileResult, Progress, plan_jobs, process_files
@@ -17,7 +18,9 @@ from rtaudio.tasks.files import FileJob, FileResult, Progress, plan_jobs, proces
 def run(args: argparse.Namespace) -> int:
     jobs = plan_jobs(args.inputs, args.out_file, args.out_dir)
     build = functools.partial(
-        build_denoiser, model=args.model, strength=args.strength, atten_limit_db=args.atten_limit
+        build_denoiser,
+        **model_options(args),
+        sample_rate=None,  # files are resampled by soxr
     )
     work = functools.partial(
         process_files,

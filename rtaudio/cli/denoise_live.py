@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtaudio.cli.interrupts import Interrupts
+from rtaudio.cli.options import model_options
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_devices, native_block
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.errors import BudgetError
+from rtaudio.errors import BudgetError, DeviceError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
 
@@ -27,9 +28,7 @@ SAMPLE_RATE = 48000
 
 
 def run(args: argparse.Namespace) -> int:
-    stage = build_denoiser(
-        args.model, strength=args.strength, atten_limit_db=args.atten_limit, sample_rate=SAMPLE_RATE
-    )
+    stage = _build(args)
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -51,6 +50,20 @@ def run(args: argparse.Namespace) -> int:
     if recorder is not None and recorder.error is not None:
         raise recorder.error
     return 0
+
+
+def _build(args: argparse.Namespace) -> NativeStage:
+    """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
+    native = build_denoiser(**model_options(args), block=_period(args.input))
+    if args.device == "cpu":
+        return native
+    from rtaudio.tasks.denoise_gpu import on_gpu
+
+    try:
+        return on_gpu(args.model, native)
+    except DeviceError as error:
+        note(f"{error}; denoising on the CPU")
+        return native
 
 
 def open_engine(
@@ -94,6 +107,13 @@ def open_engine(
         device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
     assert refusal is not None
     raise refusal
+
+
+def _period(source: str | None) -> int | None:
+    """Samples the microphone hands over at once, where that isn't ours to choose."""
+    with contextlib.suppress(DeviceError):  # raised again when it is opened
+        return native_block(find_device(source, "input"))
+    return None
 
 
 def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:

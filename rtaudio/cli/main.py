@@ -18,7 +18,19 @@ from typing import NoReturn
 
 from rtaudio.errors import RtaudioError
 
-VERBS = ("demo", "denoise", "devices", "virtual_mic", "doctor", "models", "bench", "export", "train", "warm")
+VERBS = (
+    "demo",
+    "denoise",
+    "devices",
+    "virtual_mic",
+    "doctor",
+    "models",
+    "bench",
+    "inspect",
+    "export",
+    "train",
+    "warm",
+)
 
 INTERRUPTED = 130
 

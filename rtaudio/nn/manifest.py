@@ -209,9 +209,12 @@ def check_net(net: Net) -> None:
             raise ModelError(f"{where} has the shape {list(port.shape)}; every axis must be 1 or more")
         if len(port.values) not in (1, port.size):
             raise ModelError(f"{where} has {len(port.values)} values; it must be 1 or {port.size}")
-        for axis in (port.batch_axis, port.time_axis):
-            if axis is not None and not (0 <= axis < len(port.shape) and port.shape[axis] == 1):
-                raise ModelError(f"{where}: axis {axis} of the shape {list(port.shape)} must be 1 long")
+        for name in ("batch_axis", "time_axis"):
+            axis = getattr(port, name)
+            if axis is not None and not 0 <= axis < len(port.shape):
+                raise ModelError(f"{where} has no axis {name}={axis} in the shape {list(port.shape)}")
+        if port.batch_axis is not None and port.shape[port.batch_axis] != 1:
+            raise ModelError(f"{where}: batch_axis={port.batch_axis} of {list(port.shape)} must be 1 long")
         if port.role == "state":
             if port.source in taken:
                 raise ModelError(f"{where}: the output {port.source} is used already")

@@ -177,12 +177,16 @@ def write_manifest(manifest: Manifest, guesses: Mapping[str, str] | None = None)
         lines += ["", "[[nets]]", _line("file", net.file, notes), _line("sha256", net.sha256, notes)]
         for side in ("inputs", "outputs"):
             lines += ["", f"[nets.{side}]"]
-            lines += [f"{_key(port.name)} = {_inline(port)}" for port in getattr(net, side)]
+            lines += [_port_line(port, notes) for port in getattr(net, side)]
     return "\n".join(lines) + "\n"
 
 
 def _line(key: str, value: Any, notes: Mapping[str, str]) -> str:
     return f"{key} = {_value(value)}" + (f"  # {notes[key]}" if key in notes else "")
+
+
+def _port_line(port: Port, notes: Mapping[str, str]) -> str:
+    return f"{_key(port.name)} = {_inline(port)}" + (f"  # {notes[port.name]}" if port.name in notes else "")
 
 
 def _front_end_values(front_end: FrontEnd) -> dict[str, Any]:

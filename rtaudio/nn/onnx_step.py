@@ -1,8 +1,8 @@
 """ONNX Runtime running a streaming net one step at a time, on one thread, with nothing allocated.
 
 All inputs and outputs lie in buffers made once. Each state has two that take turns: what one step
-writes into the one, the next step reads there. With 98 states that costs a ninth of what passing
-dictionaries of arrays does (`python -m benchmarks.onnx_models`).
+writes into the one, the next step reads there. A net of 98 states then takes 58 µs a step, and 202 by
+dictionaries of arrays (`python -m benchmarks.onnx_models`).
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ class OnnxStep:
         elif target.dtype.kind == "f":
             target[...] = x * self._in.scale
         else:
-            target[...] = np.rint(np.clip(x * self._in.scale, -self._in.scale, self._in.scale - 1))
+            scaled = np.nan_to_num(x) * self._in.scale  # integers have no NaN
+            target[...] = np.rint(np.clip(scaled, -self._in.scale, self._in.scale - 1))
 
     def read(self, out: NDArray[Any]) -> None:
         """Copy the data output, brought back to full scale 1, to an array of its size."""
@@ -163,6 +164,10 @@ class OnnxStep:
     def state(self, name: str) -> NDArray[Any]:
         """What the next step will read at a state input; writing into it changes the state."""
         return self._states[name][self._turn]
+
+    def remembered(self) -> list[NDArray[np.uint8]]:
+        """Views, in bytes, of all states as they are before the next step."""
+        return [self.state(port.name).reshape(-1).view(np.uint8) for port in self.net.states]
 
     def reset(self) -> None:
         """Put every state back to its initial value."""

@@ -29,6 +29,7 @@ class Graph:
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.outputs: dict[str, tuple[int, ...]] = {}
         self.carried: dict[str, str] = {}
+        self._batch_axes: dict[str, int] = {}
         self._nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
         self._constants: dict[str, NDArray[Any]] = {}
         self._public: dict[str, str] = {}
@@ -37,8 +38,9 @@ class Graph:
         self.inputs[name] = shape
         return name
 
-    def state(self, name: str, *shape: int) -> str:
+    def state(self, name: str, *shape: int, batch_axis: int = 0) -> str:
         """An input that `carry` feeds from an output of the step before; zeros at first."""
+        self._batch_axes[name] = batch_axis
         return self.input(name, *shape)
 
     def carry(self, state: str, value: str) -> None:
@@ -87,7 +89,10 @@ class Graph:
         """The graph's ports, for a manifest of the file with these contents."""
         hop, *_ = self.inputs
         inputs = [Port(hop, "data", self.inputs[hop], batch_axis=0)]
-        inputs += [Port(n, "state", self.inputs[n], source=new) for n, new in self.carried.items()]
+        inputs += [
+            Port(n, "state", self.inputs[n], batch_axis=self._batch_axes[n], source=new)
+            for n, new in self.carried.items()
+        ]
         given = [name for name in self.outputs if name not in self.carried.values()]
         outputs = [Port(n, "side" if i else "data", self.outputs[n]) for i, n in enumerate(given)]
         return Net(file, hashlib.sha256(model).hexdigest(), tuple(inputs), tuple(outputs))
@@ -103,7 +108,7 @@ def add_lstm(graph: Graph, x: str, weights: list[Floats]) -> str:
     """LSTM step over `(1, inputs)`; weights as torch's. Returns h `(1, hidden)`."""
     hidden = weights[1].shape[1]
     w, r, b_w, b_r = (_reorder(weight, "ifgo", "iofg") for weight in weights)
-    h, c = graph.state("h", 1, 1, hidden), graph.state("c", 1, 1, hidden)
+    h, c = (graph.state(name, 1, 1, hidden, batch_axis=1) for name in ("h", "c"))
     row = graph.node("Unsqueeze", x, graph.const([0], np.int64))
     bias = np.concatenate([b_w, b_r], axis=1)
     inputs = [row, graph.const(w), graph.const(r), graph.const(bias), "", h, c]
@@ -118,7 +123,7 @@ def add_gru(graph: Graph, x: str, weights: list[Floats]) -> str:
     """GRU step over `(1, inputs)`; weights as torch's. Returns h `(1, hidden)`."""
     hidden = weights[1].shape[1]
     w, r, b_w, b_r = (_reorder(weight, "rzn", "zrn") for weight in weights)
-    h = graph.state("h", 1, 1, hidden)
+    h = graph.state("h", 1, 1, hidden, batch_axis=1)
     row = graph.node("Unsqueeze", x, graph.const([0], np.int64))
     bias = np.concatenate([b_w, b_r], axis=1)
     inputs = [row, graph.const(w), graph.const(r), graph.const(bias), "", h]

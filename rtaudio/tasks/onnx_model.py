@@ -5,7 +5,9 @@ Python and ONNX Runtime do the work, so it is not GIL-free: live it runs in a wo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +31,10 @@ class Front(Protocol):
 
     def reset(self) -> None: ...
 
+    def remembered(self) -> list[np.ndarray]:
+        """Views, in bytes, of all that lies outside the nets."""
+        ...
+
 
 class SamplesFront:
     """The latest `context + hop_length` samples in; what the net gives is the output."""
@@ -45,6 +51,9 @@ class SamplesFront:
 
     def reset(self) -> None:
         self._latest.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        return [self._latest.view(np.uint8)]
 
 
 class StftFront:
@@ -66,6 +75,9 @@ class StftFront:
     def reset(self) -> None:
         self._analysis.reset()
         self._synthesis.reset()
+
+    def remembered(self) -> list[np.ndarray]:
+        return [*self._analysis.remembered(), *self._synthesis.remembered()]
 
 
 class DtlnFront:
@@ -94,6 +106,9 @@ class DtlnFront:
     def reset(self) -> None:
         self._latest.fill(0.0)
         self._overlap.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        return [self._latest.view(np.uint8), self._overlap.view(np.uint8)]
 
 
 FRONTS: dict[str, Callable[[Manifest, list[OnnxStep]], Front]] = {
@@ -134,6 +149,11 @@ class OnnxStage:
         self._front.reset()
         self._history.fill(0.0)
 
+    def remembered(self) -> list[np.ndarray]:
+        """Views, in bytes, of all that the stage remembers."""
+        nets = [part for step in self._steps for part in step.remembered()]
+        return [*nets, *self._front.remembered(), self._history.view(np.uint8)]
+
     def abort(self) -> None:
         """Make a hop that another thread waits for fail soon."""
         for step in self._steps:
@@ -150,16 +170,22 @@ def load_denoiser(path: str | Path) -> Manifest:
     return manifest
 
 
-def build_onnx_denoiser(path: str | Path, *, dry: float, sample_rate: int | None = None) -> Pipeline:
+def build_onnx_denoiser(
+    path: str | Path, *, dry: float, sample_rate: int | None = None, block: int | None = None
+) -> Pipeline:
     """A model behind a worker's deadline, resampled to and from `sample_rate`, None being its own.
 
-    Raises ModelError, or ConfigError where its hop is no whole number of samples at `sample_rate`.
+    The worker has a hop of time; or, where a block of the device (10 ms unless told) brings several
+    hops at once, as many hops as that. Raises ModelError, or ConfigError where a hop of the model is
+    no whole number of samples at `sample_rate`.
     """
     manifest = load_denoiser(path)
-    worker = WorkerStage(OnnxStage(manifest, dry))
     own_rate, hop_length = manifest.sample_rate, manifest.hop_length
-    if sample_rate in (None, own_rate):
+    rate = sample_rate or own_rate
+    hops_at_once = Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)
+    worker = WorkerStage(OnnxStage(manifest, dry), delay_hops=max(1, math.ceil(hops_at_once)))
+    if rate == own_rate:
         return Pipeline([worker])
-    back = Resample(own_rate, sample_rate, hop_length)
+    back = Resample(own_rate, rate, hop_length)
     (outer_hop,) = back.out_spec.shape
-    return Pipeline([Resample(sample_rate, own_rate, outer_hop), worker, back])
+    return Pipeline([Resample(rate, own_rate, outer_hop), worker, back])

@@ -13,6 +13,8 @@ from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.product import FLOAT32
+from rtaudio.stream.batch import batched
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
@@ -41,14 +43,24 @@ def recurrent(gates, inputs, hidden):
     return weights((gates * hidden, inputs), (gates * hidden, hidden), (gates * hidden,), (gates * hidden,))
 
 
-def conv(channels, dilation):
-    return CausalConv(*weights((channels, 1, 3), (channels,), (channels, channels), (channels,)), dilation)
+def conv(channels, dilation, precisions=FLOAT32):
+    shapes = (channels, 1, 3), (channels,), (channels, channels), (channels,)
+    return CausalConv(*weights(*shapes), dilation, precisions)
 
 
-def denoiser():
+def int8_layers(precision):
+    return {
+        "dense": (lambda: Dense(*weights((70, 133), (70,)), "tanh", (precision,)), 1),
+        "causal conv": (lambda: conv(70, 4, (precision,)), 10),
+        "lstm": (lambda: Lstm(*recurrent(4, 33, 20), (precision,)), 1),
+        "gru": (lambda: Gru(*recurrent(3, 33, 20), (precision,)), 1),
+    }
+
+
+def denoiser(precision="float32"):
     config = DenoiseConfig(n_bands=24, channels=70, dilations=(1, 4), hidden=20)
     shapes = tensor_shapes(config)
-    return Denoiser(config, dict(zip(shapes, weights(*shapes.values()), strict=True)))
+    return Denoiser(config, dict(zip(shapes, weights(*shapes.values()), strict=True)), precision=precision)
 
 
 def denoising_pipeline():
@@ -84,12 +96,24 @@ CASES = {
     "causal conv": Case(lambda: conv(70, 4), bound=10),
     "lstm": Case(lambda: Lstm(*recurrent(4, 33, 20)), bound=1),
     "gru": Case(lambda: Gru(*recurrent(3, 33, 20)), bound=1),
+    **{
+        f"{name}, {precision}": Case(make, bound=bound)
+        for precision in ("int8-weights", "int8")
+        for name, (make, bound) in int8_layers(precision).items()
+    },
     "beside": Case(lambda: Beside(Gru(*recurrent(3, 33, 20))), bound=4),
     "denoiser": Case(denoiser, bound=4),
+    "denoiser, int8": Case(lambda: denoiser("int8"), bound=4),
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
+    "denoising pipeline, 5 streams": Case(lambda: batched(denoising_pipeline(), 5), bound=1.1),
+    "gru, 6 streams": Case(lambda: batched(Gru(*recurrent(3, 33, 20)), 6), bound=1),
+    "any stage, 2 streams": Case(lambda: batched(Delay(128, 300), 2), bound=1),
     "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
     "mfcc": Case(lambda: Mfcc(40, 13)),
     "worker": Case(lambda: WorkerStage(Gain(160, -6.0)), passes_delta=True, bound=1),
+    "worker with a spare": Case(
+        lambda: WorkerStage(Delay(160, 7), 1, Pipeline([Delay(160, 7)])), passes_delta=True, bound=1
+    ),
     "worker in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
     ),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from benchmarks.servers import eventually
+from rtaudio.devices.servers import eventually
 from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.weights import save_weights
