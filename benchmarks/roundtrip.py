@@ -106,7 +106,7 @@ def _measure_pulse(report: Report, folder: Path, runs: int) -> None:
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
         device = PortAudioDevice("mic.monitor", "spk", block=PULSE_BLOCK)
         pairs = burst(find_device("mic.monitor", "input"))
-        plan = plan_budget(pipeline, RATE, block=PULSE_BLOCK, burst=pairs)
+        plan = plan_budget(pipeline, RATE, block=PULSE_BLOCK, burst=pairs, duplex=device.duplex)
         with (
             LiveEngine(pipeline, device, plan) as engine,
             ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "spk.monitor", "mic") as probe,

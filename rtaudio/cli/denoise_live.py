@@ -93,6 +93,7 @@ def open_engine(
     device_blocks = (1.0, 1.0)
     refusal: BudgetError | None = None
     for block in blocks:
+        device = PortAudioDevice(source, sink, sample_rate=rate, block=block)
         try:
             plan = plan_budget(
                 stage,
@@ -101,11 +102,11 @@ def open_engine(
                 block=block,
                 device_blocks=device_blocks,
                 burst=burst(microphone),
+                duplex=device.duplex,
             )
         except BudgetError as error:
             refusal = error
             continue
-        device = PortAudioDevice(source, sink, sample_rate=rate, block=block)
         engine = LiveEngine(stage, device, plan, tap=tap)
         engine.start()
         parts = engine.latency_parts()
