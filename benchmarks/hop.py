@@ -98,7 +98,7 @@ def torch_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floa
 
 def onnx_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floats) -> tuple[Timer, Floats]:
     from rtaudio.nn.denoise_onnx import denoise_graph
-    from rtaudio.nn.steps_onnx import OnnxStep
+    from rtaudio.nn.onnx_step import OnnxStep
 
     graph, gains = denoise_graph(config, tensors), np.zeros(spectra.shape[:2], np.float32)
 

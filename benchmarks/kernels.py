@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.report import Report, main
 from rtaudio.kernels.memory import FAST, STEP, f32, i64
 from rtaudio.nn.layers import CausalConv, Dense, Gru, Layer, Lstm
-from rtaudio.nn.steps_onnx import Graph, OnnxStep, add_conv, add_gru, add_lstm
+from rtaudio.nn.onnx_step import OnnxStep
+from rtaudio.nn.steps_onnx import Graph, add_conv, add_gru, add_lstm
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.timing import PERIOD_NS, time_entry, time_python, time_stage
 

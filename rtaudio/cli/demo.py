@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_summary(told)
         _print_files(told)
+    if engine.failure is not None:
+        raise engine.failure
     return 130 if ended == "interrupted" else 0
 
 

@@ -28,6 +28,12 @@ def padded(rows: int) -> int:
     return -(-rows // TILE) * TILE
 
 
+@numba.njit(**JIT)
+def padded_bytes(rows: int) -> int:
+    """Bytes of `padded(rows)` float32."""
+    return -(-rows // TILE) * TILE * 4
+
+
 def pack_weight(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """`(rows, columns)` into tiles `(padded(rows) / TILE, columns, TILE)`, zero rows added."""
     rows, columns = weight.shape

@@ -13,7 +13,7 @@ _ONE = np.float32(1)
 
 
 @numba.njit(**FAST)
-def _cell(from_x: int, from_h: int, h: int, out: int, hidden: int) -> None:
+def gru_cell(from_x: int, from_h: int, h: int, out: int, hidden: int) -> None:
     """n = tanh(x_n + r h_n); h = (1 - z) n + z h. Sums lie r, z, n, `hidden` each."""
     xs, hs = f32(from_x, 3 * hidden), f32(from_h, 3 * hidden)
     state, target = f32(h, hidden), f32(out, hidden)
@@ -37,4 +37,4 @@ def gru_step(state: int, x: int, out: int) -> None:
     h, from_x, from_h = state + words[6], state + words[7], state + words[8]
     matvec(state + words[2], state + words[3], x, from_x, 3 * hidden, inputs)
     matvec(state + words[4], state + words[5], h, from_h, 3 * hidden, hidden)
-    _cell(from_x, from_h, h, out, hidden)
+    gru_cell(from_x, from_h, h, out, hidden)

@@ -11,7 +11,7 @@ from rtaudio.kernels.vectors import copy
 
 
 @numba.njit(**FAST)
-def _cell(sums: int, c: int, h: int, out: int, hidden: int) -> None:
+def lstm_cell(sums: int, c: int, h: int, out: int, hidden: int) -> None:
     """c = f c + i g; h = o tanh(c). Gates' sums lie i, f, g, o, `hidden` each."""
     gates, cell = f32(sums, 4 * hidden), f32(c, hidden)
     state, target = f32(h, hidden), f32(out, hidden)
@@ -34,4 +34,4 @@ def lstm_step(state: int, x: int, out: int) -> None:
     joined, c, sums = state + words[4], state + words[5], state + words[6]
     copy(x, joined, inputs)
     matvec(state + words[2], state + words[3], joined, sums, 4 * hidden, inputs + hidden)
-    _cell(sums, c, joined + 4 * inputs, out, hidden)
+    lstm_cell(sums, c, joined + 4 * inputs, out, hidden)

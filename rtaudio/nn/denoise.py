@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import WeightsError
-from rtaudio.kernels.denoise import denoise_hold_step, denoise_step
+from rtaudio.kernels.denoise import denoise_batch_step, denoise_hold_step, denoise_step
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Lstm
 from rtaudio.nn.weights import Weights, check_shapes
@@ -81,6 +81,7 @@ class Denoiser(NativeStage):
     """
 
     hold_entry = denoise_hold_step.address
+    batch_entry = denoise_batch_step.address
 
     def __init__(
         self, config: DenoiseConfig, tensors: Tensors, *, strength: float = 1.0, floor: float = 0.0

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import activations
+from rtaudio.kernels.batch import (
+    beside_batch_step,
+    conv_batch_step,
+    dense_batch_step,
+    gru_batch_step,
+    lstm_batch_step,
+)
 from rtaudio.kernels.conv import conv_step
 from rtaudio.kernels.dense import dense_step, pack_bias, pack_weight, padded
 from rtaudio.kernels.gru import gru_step
@@ -55,6 +62,8 @@ class Layer(NativeStage):
 class Dense(Layer):
     """activation(weight @ x + bias), weight `(out_size, in_size)`, one of ACTIVATIONS."""
 
+    batch_entry = dense_batch_step.address
+
     def __init__(self, weight: Floats, bias: Floats, activation: str = "linear") -> None:
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} must be one of: {', '.join(ACTIVATIONS)}")
@@ -75,6 +84,8 @@ class CausalConv(Layer):
       frames after the one before it; taps_bias `(channels,)`.
     - weight: `(channels, channels)`; bias `(channels,)`.
     """
+
+    batch_entry = conv_batch_step.address
 
     def __init__(
         self, taps: Floats, taps_bias: Floats, weight: Floats, bias: Floats, dilation: int = 1
@@ -110,6 +121,8 @@ class Lstm(Layer):
     weight_ih `(4 hidden, in_size)`, weight_hh `(4 hidden, hidden)`, biases `(4 hidden,)`.
     """
 
+    batch_entry = lstm_batch_step.address
+
     def __init__(self, weight_ih: Floats, weight_hh: Floats, bias_ih: Floats, bias_hh: Floats) -> None:
         inputs, hidden = _recurrent_sizes(4, weight_ih, weight_hh, bias_ih, bias_hh)
         arena = Arena(
@@ -132,6 +145,8 @@ class Gru(Layer):
 
     weight_ih `(3 hidden, in_size)`, weight_hh `(3 hidden, hidden)`, biases `(3 hidden,)`.
     """
+
+    batch_entry = gru_batch_step.address
 
     def __init__(self, weight_ih: Floats, weight_hh: Floats, bias_ih: Floats, bias_hh: Floats) -> None:
         inputs, hidden = _recurrent_sizes(3, weight_ih, weight_hh, bias_ih, bias_hh)
@@ -167,8 +182,14 @@ def _recurrent_sizes(
 class Beside(Layer):
     """A layer's output followed by its input: `(out_size + in_size,)`, a skip connection."""
 
+    batch_entry = beside_batch_step.address
+
     def __init__(self, layer: Layer) -> None:
-        arena = Arena((layer.out_size, layer.in_size), constants={"call": np.zeros(2, np.int64)})
+        arena = Arena(
+            (layer.out_size, layer.in_size),
+            constants={"call": np.zeros(2, np.int64)},
+            state={"given": np.zeros(layer.out_size, np.float32)},
+        )
         super().__init__(beside_step.address, arena, layer.in_size, layer.out_size + layer.in_size)
         self.children = (layer,)
         self._bind()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ class Arena:
                 "itemsize": max(end, ALIGNMENT),
             }
         )
-        self.param_names = tuple(groups[1])
+        self.constant_names, self.param_names, self.state_names = (tuple(group) for group in groups)
+        self._n_sizes = len(words)
         self._state_start = min((offsets[name] for name in groups[2]), default=self.dtype.itemsize)
         self._place(aligned_bytes(self.dtype.itemsize))
         self.record["words"] = [*words, *offsets.values()]
@@ -85,6 +87,33 @@ class Arena:
     def __setitem__(self, name: str, value: Any) -> None:
         self.record[name] = value
 
+    def stacked(self, rows: int) -> Arena:
+        """An arena of the same constants with `rows` of every parameter and state, each as reset.
+
+        Its words begin with `rows`. Whole numbers, which are positions common to all, stay single.
+        """
+        first = self.clone()
+        first.reset()
+
+        def row(name: str) -> Any:
+            value = first[name]
+            return value if isinstance(value, np.int64) else np.stack([value] * rows)
+
+        return Arena(
+            (rows, *(int(word) for word in self["words"][: self._n_sizes])),
+            constants={name: self[name] for name in self.constant_names},
+            params={name: row(name) for name in self.param_names},
+            state={name: row(name) for name in self.state_names},
+        )
+
+    def reset_row(self, row: int) -> None:
+        """Put one row of every state array of a `stacked` arena back."""
+        for name in self.state_names:
+            if np.ndim(self[name]):
+                size = self[name][row].nbytes
+                start = self.dtype.fields[name][1] - self._state_start + row * size  # type: ignore[index]
+                self.state_bytes[start : start + size] = self._initial[start : start + size]
+
     @property
     def reset_copy(self) -> tuple[int, int, int]:
         """(destination, source, bytes) of the copy that resets the state."""
@@ -96,9 +125,7 @@ class Arena:
 
     def clone(self) -> Arena:
         """An independent copy: same constants, parameters and state."""
-        other = object.__new__(Arena)
-        other.dtype, other.param_names = self.dtype, self.param_names
-        other._state_start, other._initial = self._state_start, self._initial
+        other = copy.copy(self)
         other._place(aligned_bytes(self.bytes.size))
         other.bytes[:] = self.bytes
         return other

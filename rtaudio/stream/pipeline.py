@@ -11,7 +11,7 @@ import numpy as np
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.chain import ROW, chain_hold_step, chain_step
 from rtaudio.stream.arena import Arena
-from rtaudio.stream.stage import NativeStage
+from rtaudio.stream.stage import NativeStage, Samples
 
 
 class Pipeline(NativeStage):
@@ -49,6 +49,10 @@ class Pipeline(NativeStage):
         if any(stage.hold_entry for stage in stages):
             self.hold_entry = chain_hold_step.address
         self._bind()
+
+    def process(self, x: Samples, out: Samples) -> None:
+        super().process(x, out)
+        self.work_off()  # results are asked for at the next hop, at the earliest
 
     def _bind(self) -> None:
         edges = [0, *(self.arena[f"buffer_{i}"].ctypes.data for i in range(len(self.children) - 1)), 0]

@@ -62,6 +62,7 @@ class NativeStage:
     - entry: address of the compiled step.
     - hold_entry: address of a cheaper step with the same state that repeats the last decision
       (gains, say) instead of making a new one, for an overloaded engine; 0 where there is none.
+    - batch_entry: address of a step for many streams at once (`stream.batch`); 0 where there is none.
     - arena: constants, live parameters and state.
     - children: stages whose state this one drives through addresses in its own arena.
     - ratio: samples of its output for each of its input; 1 but for stages that change the rate.
@@ -70,6 +71,7 @@ class NativeStage:
     """
 
     hold_entry: int = 0
+    batch_entry: int = 0
     children: tuple[NativeStage, ...] = ()
     ratio: Fraction = Fraction(1)
 
@@ -87,6 +89,11 @@ class NativeStage:
                 f"process takes {self.in_spec.shape} and fills {self.out_spec.shape}, "
                 f"not {x.shape} and {out.shape}"
             )
+
+    def work_off(self) -> None:
+        """Do at once what workers in here would do in threads of their own, were an engine running them."""
+        for child in self.children:
+            child.work_off()
 
     def reset(self) -> None:
         self.arena.reset()

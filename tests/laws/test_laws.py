@@ -13,6 +13,7 @@ from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.stream.batch import batched
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
@@ -87,9 +88,15 @@ CASES = {
     "beside": Case(lambda: Beside(Gru(*recurrent(3, 33, 20))), bound=4),
     "denoiser": Case(denoiser, bound=4),
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
+    "denoising pipeline, 5 streams": Case(lambda: batched(denoising_pipeline(), 5), bound=1.1),
+    "gru, 6 streams": Case(lambda: batched(Gru(*recurrent(3, 33, 20)), 6), bound=1),
+    "any stage, 2 streams": Case(lambda: batched(Delay(128, 300), 2), bound=1),
     "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
     "mfcc": Case(lambda: Mfcc(40, 13)),
     "worker": Case(lambda: WorkerStage(Gain(160, -6.0)), passes_delta=True, bound=1),
+    "worker with a spare": Case(
+        lambda: WorkerStage(Delay(160, 7), 1, Pipeline([Delay(160, 7)])), passes_delta=True, bound=1
+    ),
     "worker in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
     ),

@@ -51,8 +51,9 @@ class PortAudioDevice:
         self.capture_latency_s = self.playback_latency_s = 0.0
         self._resolve(list_devices())
         is_pulse = reaches_pulse(self.input) and reaches_pulse(self.output)
-        self.duplex = self._ends[0] == self._ends[1] and (duplex or not is_pulse)
-        self.one_clock = self.duplex or (is_pulse and _pulse_clock(self._source, self._sink))
+        one = self._ends[0] == self._ends[1]
+        self.duplex = one and (duplex or not is_pulse)
+        self.one_clock = _pulse_clock(self._source, self._sink) if is_pulse else one
 
     def _resolve(self, devices: list[DeviceInfo]) -> None:
         self.input = find(devices, self._query[0], "input")
