@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.denoise_quality import PAIRS, QUICK_PAIRS, add_row, made_pairs
+from benchmarks.denoise_quality import PAIRS, QUICK_PAIRS, made_pairs, mean_with_interval
 from benchmarks.report import Report, main
 from rtaudio.kernels.simd_int8 import DOT4_KIND
 from rtaudio.nn.product import PRECISIONS
@@ -42,7 +42,14 @@ def run(report: Report, quick: bool) -> None:
         table = report.table(f"{model}, {len(pairs)} pairs, mean (95 % interval)", columns)
         results = {precision: scores_of(model, precision, pairs) for precision in PRECISIONS}
         for precision, scores in results.items():
-            add_row(table, precision, scores)
+            table.row(
+                precision,
+                mean_with_interval(scores.si_sdr_db),
+                f"{scores.improvement_db.mean():.2f}",
+                f"{scores.improvement_db.min():.1f}",
+                mean_with_interval(scores.pesq),
+                mean_with_interval(scores.stoi),
+            )
         report.show(table)
         full = results.pop("float32")
         for precision, scores in results.items():

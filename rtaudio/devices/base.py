@@ -34,8 +34,10 @@ class Device(Protocol):
     """Frames in each callback."""
     in_channels: int
     out_channels: int
+    duplex: bool
+    """Whether input and output come in one callback; otherwise each has its own."""
     one_clock: bool
-    """Whether input and output come in one callback (duplex)."""
+    """Whether input and output run on the same clock; a duplex device's do."""
     capture_latency_s: float
     playback_latency_s: float
 

@@ -9,6 +9,7 @@ import numpy as np
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.polyphase import DELAY, polyphase_step, polyphase_table
 from rtaudio.stream.arena import Arena
+from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage, Spec
 
 
@@ -45,3 +46,15 @@ class Resample(NativeStage):
         )
         latency = DELAY * max(Fraction(1), 1 / self.ratio)
         super().__init__(polyphase_step.address, arena, Spec((hop_length,)), Spec((hop_out,)), latency)
+
+
+def at_rate(stage: NativeStage, stage_rate: int, sample_rate: int) -> NativeStage:
+    """`stage`, made for `stage_rate`, for samples of another rate: there and back, or as it is.
+
+    A hop lasts as long as before. Raises ConfigError where it isn't whole at `sample_rate`.
+    """
+    if sample_rate == stage_rate:
+        return stage
+    (hop_length,) = stage.in_spec.shape
+    back = Resample(stage_rate, sample_rate, hop_length)
+    return Pipeline([Resample(sample_rate, stage_rate, back.out_spec.size), stage, back])
