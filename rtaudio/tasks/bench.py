@@ -16,8 +16,10 @@ from rtaudio.nn.weights import digest
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import overhead_ns
 from rtaudio.tasks.bench_backends import BACKENDS, Backend, build_backend, denoise_stages, load_model
+from rtaudio.tasks.bench_grid import measure_paces, measure_streams
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
+from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 1
@@ -27,6 +29,7 @@ ROUNDS = 10
 drawn again when a comparison asks how sure it is: hops of one turn are not independent."""
 WARM_HOPS = 100
 """Back to back at the start of each turn; also what brings code and buffers to where they stay."""
+CHIRPS, CABLE_BLOCK = 5, 480
 POLL_S = 0.1
 """How often the waiting thread looks for Ctrl-C and moves the progress bar."""
 
@@ -37,6 +40,9 @@ class BenchSettings:
 
     - duration_s: paced time, shared out among the backends.
     - load: what else the machine does meanwhile, one of `LOADS`.
+    - hops_ms, streams: other paces and numbers of streams to try, `duration_s` shared out among each.
+    - server: where to measure the round trip through the engine, "jack" or "pulse"; loopback: devices
+      `IN:OUT` joined by a cable; "" for neither.
     """
 
     model: str | Path = "standard"
@@ -44,6 +50,10 @@ class BenchSettings:
     budget_ms: float = 40.0
     duration_s: float = 60.0
     load: str = "none"
+    hops_ms: tuple[float, ...] = ()
+    streams: tuple[int, ...] = ()
+    server: str = ""
+    loopback: str = ""
 
     def __post_init__(self) -> None:
         for what, names, known in (("backend", self.backends, BACKENDS), ("load", (self.load,), LOADS)):
@@ -55,6 +65,12 @@ class BenchSettings:
         for name in ("budget_ms", "duration_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name):g} must be above 0")
+        if self.hops_ms and not min(self.hops_ms) > 0:
+            raise ConfigError(f"hop={min(self.hops_ms):g} ms must be above 0")
+        if self.streams and min(self.streams) < 1:
+            raise ConfigError(f"streams={min(self.streams)} must be at least 1")
+        if self.server and self.loopback:
+            raise ConfigError("a round trip is measured through a cable or through a server; ask for one")
 
 
 Progress = Callable[[float], None]
@@ -126,9 +142,19 @@ def run_bench(
     backends = [build_backend(name, weights) for name in settings.backends]
     plan, too_long = choose_plan(pipeline, config.sample_rate, settings.budget_ms)
     here = environment()
+    round_trip = _round_trip(settings)
     measurement = Measurement(backends, settings.duration_s, period_ns)
+
+    def measure(backend: Backend, period_ns: int) -> tuple[Runs, bool]:
+        seconds = settings.duration_s / max(len(settings.hops_ms), len(settings.streams))
+        one = Measurement([backend], seconds, period_ns)
+        finished = one.run(wanted=wanted)
+        return one.runs[0], finished
+
     with load(settings.load):
         finished = measurement.run(progress, wanted)
+        paces = measure_paces(measure, weights, settings.hops_ms if finished else ())
+        streams = measure_streams(measure, weights, settings.streams if finished else (), period_ns)
     if not measurement.runs[0].paced:
         raise KeyboardInterrupt
     told = [summarise(runs, period_ns) for runs in measurement.runs]
@@ -151,4 +177,19 @@ def run_bench(
         "period_us": period_ns / 1000,
         "overhead_ns": overhead_ns(len(stages)),
         "backends": told,
+        "paces": paces,
+        "streams": streams,
+        "round_trip": round_trip,
     }
+
+
+def _round_trip(settings: BenchSettings) -> dict[str, Any] | None:
+    """What was asked for, measured while nothing else is; the net computes, but lets the chirp pass."""
+    if not (settings.server or settings.loopback):
+        return None
+    from rtaudio.tasks.roundtrip import measure_cable, measure_server
+
+    if settings.loopback:
+        return measure_cable(settings.loopback, CABLE_BLOCK, CHIRPS).as_dict()
+    stage = build_denoiser(settings.model, strength=0.0)
+    return measure_server(settings.server, stage, CHIRPS).as_dict()
