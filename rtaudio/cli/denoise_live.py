@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtaudio.cli.interrupts import Interrupts
+from rtaudio.cli.options import model_options
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_devices, native_block
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.errors import BudgetError
+from rtaudio.errors import BudgetError, DeviceError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
 
@@ -27,7 +28,7 @@ SAMPLE_RATE = 48000
 
 
 def run(args: argparse.Namespace) -> int:
-    stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    stage = _build(args)
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -44,9 +45,25 @@ def run(args: argparse.Namespace) -> int:
         print_summary(told)
     if ended == "interrupted":
         return 130
+    if engine.failure is not None:
+        raise engine.failure
     if recorder is not None and recorder.error is not None:
         raise recorder.error
     return 0
+
+
+def _build(args: argparse.Namespace) -> NativeStage:
+    """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
+    native = build_denoiser(**model_options(args), block=_period(args.input))
+    if args.device == "cpu":
+        return native
+    from rtaudio.tasks.denoise_gpu import on_gpu
+
+    try:
+        return on_gpu(args.model, native)
+    except DeviceError as error:
+        note(f"{error}; denoising on the CPU")
+        return native
 
 
 def open_engine(
@@ -92,6 +109,13 @@ def open_engine(
     raise refusal
 
 
+def _period(source: str | None) -> int | None:
+    """Samples the microphone hands over at once, where that isn't ours to choose."""
+    with contextlib.suppress(DeviceError):  # raised again when it is opened
+        return native_block(find_device(source, "input"))
+    return None
+
+
 def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     total = sum(parts.values())
@@ -118,6 +142,8 @@ def _announce(engine: LiveEngine) -> None:
     parts = engine.latency_parts()
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     note(f"{names['input']} -> {names['output']}, {sum(parts.values()):.1f} ms = {told}")
+    if not engine.gil_free:
+        note("not GIL-free: the model runs in a Python worker; hops it is late with stay untouched")
     if not engine.priority.granted:
         note(engine.priority.reason)
     if not sys.stderr.isatty():

@@ -11,15 +11,16 @@ import numpy as np
 from numba import types
 
 from rtaudio.kernels.clock import flush_denormals, restore_denormals
-from rtaudio.kernels.memory import JIT, STEP, call_step, i64
+from rtaudio.kernels.memory import JIT, STEP, call_step, i8, i64
 
 ROW = 4
 
 
-@numba.njit("void(int64, int64, int64, int64)", **JIT)
-def _run(state: int, x: int, out: int, which: int) -> None:
-    words = i64(state, 3)
-    table = i64(state + words[which], words[0] * ROW)
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def chain_step(state: int, x: int, out: int) -> None:
+    """Run a chain. Words: number of stages, byte offset of the table."""
+    words = i64(state, 2)
+    table = i64(state + words[1], words[0] * ROW)
     for row in range(words[0]):
         source, target = table[row * ROW + 2], table[row * ROW + 3]
         call_step(
@@ -30,16 +31,15 @@ def _run(state: int, x: int, out: int, which: int) -> None:
         )
 
 
-@numba.cfunc(STEP, cache=True, error_model="numpy")
-def chain_step(state: int, x: int, out: int) -> None:
-    """Run a chain. Words: number of stages, byte offsets of the table and of the hold table."""
-    _run(state, x, out, 1)
-
-
-@numba.cfunc(STEP, cache=True, error_model="numpy")
-def chain_hold_step(state: int, x: int, out: int) -> None:
-    """Run a chain by its hold table: stages that can, repeat their last decision."""
-    _run(state, x, out, 2)
+@numba.njit("void(int64, int64)", **JIT)
+def reset_arenas(rows: int, count: int) -> None:
+    """Copy initial states back. A row is three words: destination, source, bytes (`Arena.reset_copy`)."""
+    words = i64(rows, 3 * count)
+    for row in range(count):
+        size = words[3 * row + 2]
+        state, initial = i8(words[3 * row], size), i8(words[3 * row + 1], size)
+        for i in range(size):
+            state[i] = initial[i]
 
 
 def _array_signatures() -> list[types.Type]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 
 from rtaudio.kernels.activations import RELU, activate
-from rtaudio.kernels.dense import matvec
+from rtaudio.kernels.dense import product
 from rtaudio.kernels.memory import JIT, STEP, i64
 from rtaudio.kernels.vectors import add, add_product, copy
 
@@ -36,16 +36,16 @@ def filter_frame(
 def conv_step(state: int, x: int, out: int) -> None:
     """Depthwise dilated taps, pointwise matrix, ReLU, plus the input.
 
-    Words: channels, kernel size, dilation; taps (kernel size, channels; the last is now), taps'
-    bias, weight, bias; ring of past frames ((kernel size - 1) dilation + 1, channels), its
-    position, filtered, mixed.
+    Words: channels, kernel size, dilation; calls, taps (kernel size, channels; the last is now),
+    taps' bias; ring of past frames ((kernel size - 1) dilation + 1, channels), its position,
+    filtered, mixed.
     """
-    words = i64(state, 11)
+    words = i64(state, 10)
     channels, kernel_size, dilation = words[0], words[1], words[2]
-    position, filtered, mixed = i64(state + words[8], 1), state + words[9], state + words[10]
-    taps, bias = state + words[3], state + words[4]
-    filter_frame(x, state + words[7], position[0], taps, bias, filtered, channels, kernel_size, dilation)
+    position, filtered, mixed = i64(state + words[7], 1), state + words[8], state + words[9]
+    taps, bias = state + words[4], state + words[5]
+    filter_frame(x, state + words[6], position[0], taps, bias, filtered, channels, kernel_size, dilation)
     position[0] = (position[0] + 1) % ((kernel_size - 1) * dilation + 1)
-    matvec(state + words[5], state + words[6], filtered, mixed, channels, channels)
+    product(state + words[3], 0, filtered, mixed)
     activate(mixed, out, channels, RELU)
     add(x, out, channels)

@@ -35,7 +35,7 @@ def add_product(x: int, y: int, out: int, size: int) -> None:
 def beside_step(state: int, x: int, out: int) -> None:
     """Another stage's output, then the input.
 
-    Words: its output and input sizes; (entry, state); what it gave.
+    Words: its output and input sizes; call (entry, state); what it gave.
     """
     words = i64(state, 4)
     call, given = i64(state + words[2], 2), state + words[3]

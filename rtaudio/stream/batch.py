@@ -29,9 +29,9 @@ class Batch(NativeStage):
 
     def _bind(self) -> None:
         """Stages keep their children's (entry, address) in a constant of one of these names."""
-        for name in {"call", "net"} & set(self.arena.constant_names):
+        for name in {"call", "calls", "net"} & set(self.arena.constant_names):
             calls = [(child.entry, child.arena.address) for child in self.children]
-            self.arena[name][:] = np.ravel(calls)
+            self.arena[name].reshape(-1)[:] = np.ravel(calls)
 
     def reset_stream(self, k: int) -> None:
         """Make stream k new, as for another caller; the others go on."""
@@ -80,5 +80,5 @@ def batched(stage: NativeStage, streams: int) -> Batch | BatchPipeline:
         return BatchPipeline([batched(part, streams) for part in stage.stages])
     if not stage.batch_entry:
         return Each(stage, streams)
-    children: list[NativeStage] = [batched(child, streams) for child in stage.children]
+    children: list[NativeStage] = [batched(part, streams) for part in stage.parts]
     return Batch(stage.batch_entry, stage.arena.stacked(streams), stage, streams, children)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from rtaudio.engine.priority import PriorityResult, raise_priority
 from rtaudio.errors import ConfigError
-from rtaudio.nn.weights import digest
-from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import overhead_ns
-from rtaudio.tasks.bench_backends import BACKENDS, Backend, build_backend, denoise_stages, load_model
+from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend, build_subject
 from rtaudio.tasks.bench_grid import measure_paces, measure_streams
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
-from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.denoise import build_denoiser, is_onnx
 from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 1
@@ -40,6 +38,7 @@ class BenchSettings:
 
     - duration_s: paced time, shared out among the backends.
     - load: what else the machine does meanwhile, one of `LOADS`.
+    - devices: of `DEVICES`; each backend is measured on those of them it knows.
     - hops_ms, streams: other paces and numbers of streams to try, `duration_s` shared out among each.
     - server: where to measure the round trip through the engine, "jack" or "pulse"; loopback: devices
       `IN:OUT` joined by a cable; "" for neither.
@@ -50,18 +49,27 @@ class BenchSettings:
     budget_ms: float = 40.0
     duration_s: float = 60.0
     load: str = "none"
+    devices: tuple[str, ...] = ("cpu",)
     hops_ms: tuple[float, ...] = ()
     streams: tuple[int, ...] = ()
     server: str = ""
     loopback: str = ""
 
     def __post_init__(self) -> None:
-        for what, names, known in (("backend", self.backends, BACKENDS), ("load", (self.load,), LOADS)):
+        named: list[tuple[str, tuple[str, ...], Collection[str]]] = [
+            ("backend", self.backends, BACKENDS),
+            ("device", self.devices, DEVICES),
+            ("load", (self.load,), LOADS),
+        ]
+        for what, names, known in named:
             for name in names:
                 if name not in known:
                     raise ConfigError(f"unknown {what} {name!r}; there are: {', '.join(known)}")
         if not self.backends or len(set(self.backends)) < len(self.backends):
             raise ConfigError(f"backends={','.join(self.backends)!r} must be one or more, each named once")
+        for name in self.backends:
+            if not self.devices_of(name):
+                raise ConfigError(f"the backend {name} does not run on {' or '.join(self.devices)}")
         for name in ("budget_ms", "duration_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name):g} must be above 0")
@@ -71,6 +79,13 @@ class BenchSettings:
             raise ConfigError(f"streams={min(self.streams)} must be at least 1")
         if self.server and self.loopback:
             raise ConfigError("a round trip is measured through a cable or through a server; ask for one")
+        if is_onnx(self.model) and (self.hops_ms or self.streams or self.server):
+            raise ConfigError(
+                f"other paces, streams and servers are for rtaudio's own nets, not {self.model}"
+            )
+
+    def devices_of(self, backend: str) -> list[str]:
+        return [device for device in self.devices if backend in DEVICES[device]]
 
 
 Progress = Callable[[float], None]
@@ -133,17 +148,15 @@ def run_bench(
 ) -> dict[str, Any]:
     """Measure and judge; returns the report, JSON all through. `finished` is False if it was cut short.
 
-    Raises WeightsError or MissingLibraryError before anything is measured.
+    Raises WeightsError, ModelError or MissingLibraryError before anything is measured.
     """
-    weights = load_model(settings.model)
-    stages = denoise_stages(weights)
-    config, pipeline = stages[1].config, Pipeline(stages)
-    period_ns = round(1e9 * config.hop_length / config.sample_rate)
-    backends = [build_backend(name, weights) for name in settings.backends]
-    plan, too_long = choose_plan(pipeline, config.sample_rate, settings.budget_ms)
+    chosen = [(name, device) for name in settings.backends for device in settings.devices_of(name)]
+    subject = build_subject(settings.model, chosen)
+    period_ns = subject.period_ns
+    plan, too_long = choose_plan(subject.pipeline, subject.pipeline_rate, settings.budget_ms)
     here = environment()
     round_trip = _round_trip(settings)
-    measurement = Measurement(backends, settings.duration_s, period_ns)
+    measurement = Measurement(subject.backends, settings.duration_s, period_ns)
 
     def measure(backend: Backend, period_ns: int) -> tuple[Runs, bool]:
         seconds = settings.duration_s / max(len(settings.hops_ms), len(settings.streams))
@@ -153,8 +166,8 @@ def run_bench(
 
     with load(settings.load):
         finished = measurement.run(progress, wanted)
-        paces = measure_paces(measure, weights, settings.hops_ms if finished else ())
-        streams = measure_streams(measure, weights, settings.streams if finished else (), period_ns)
+        paces = measure_paces(measure, settings.model, settings.hops_ms if finished else ())
+        streams = measure_streams(measure, settings.model, settings.streams if finished else (), period_ns)
     if not measurement.runs[0].paced:
         raise KeyboardInterrupt
     told = [summarise(runs, period_ns) for runs in measurement.runs]
@@ -165,17 +178,10 @@ def run_bench(
         "finished": finished,
         "verdict": judge(plan, too_long, settings.budget_ms, told[0]),
         "machine": here | {"priority": measurement.priority.reason or "real-time (SCHED_FIFO)"},
-        "model": {
-            "name": str(settings.model),
-            "weights": digest(weights.tensors)[:16],
-            "parameters": sum(tensor.size for tensor in weights.tensors.values()),
-            "sample_rate": config.sample_rate,
-            "hop_length": config.hop_length,
-            "latency": pipeline.latency,
-        },
+        "model": subject.facts,
         "settings": {"duration_s": settings.duration_s, "load": settings.load, "rounds": ROUNDS},
         "period_us": period_ns / 1000,
-        "overhead_ns": overhead_ns(len(stages)),
+        "overhead_ns": overhead_ns(len(subject.backends[0].stages)),
         "backends": told,
         "paces": paces,
         "streams": streams,

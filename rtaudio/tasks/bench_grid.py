@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from rtaudio.nn.weights import Weights
 from rtaudio.stream.batch import batched
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import NativeTimer
-from rtaudio.tasks.bench_backends import Backend, NativeBackend, build_backend, denoise_stages
+from rtaudio.tasks.bench_backends import Backend, NativeBackend, build_backend, denoise_stages, load_model
 from rtaudio.tasks.bench_summary import Runs, joined, percentiles, tail
 from rtaudio.tasks.demo import load_demo
 
@@ -21,7 +22,7 @@ Measure = Callable[[Backend, int], tuple[Runs, bool]]
 """Times a backend at a period in ns; False with what there is where it was cut short."""
 
 
-def measure_paces(measure: Measure, weights: Weights, hops_ms: Sequence[float]) -> list[dict[str, Any]]:
+def measure_paces(measure: Measure, model: str | Path, hops_ms: Sequence[float]) -> list[dict[str, Any]]:
     """The net's native step called once every so many ms, with that as its deadline.
 
     It is what a net of this size with so short a hop would cost here. The sound would be wrong at
@@ -30,7 +31,7 @@ def measure_paces(measure: Measure, weights: Weights, hops_ms: Sequence[float]) 
     rows = []
     for hop_ms in hops_ms:
         period_ns = round(hop_ms * MS_NS)
-        runs, finished = measure(build_backend("native", weights), period_ns)
+        runs, finished = measure(build_backend("native", load_model(model)), period_ns)
         rows.append({"hop_ms": hop_ms} | _row(runs, period_ns))
         if not finished:
             break
@@ -38,12 +39,12 @@ def measure_paces(measure: Measure, weights: Weights, hops_ms: Sequence[float]) 
 
 
 def measure_streams(
-    measure: Measure, weights: Weights, sizes: Sequence[int], period_ns: int
+    measure: Measure, model: str | Path, sizes: Sequence[int], period_ns: int
 ) -> list[dict[str, Any]]:
     """So many streams in one batched native step on one core, at the net's own pace."""
     rows = []
     for streams in sizes:
-        runs, finished = measure(_stream_backend(weights, streams), period_ns)
+        runs, finished = measure(_stream_backend(load_model(model), streams), period_ns)
         rows.append({"streams": streams} | _row(runs, period_ns))
         if not finished:
             break

@@ -7,11 +7,13 @@ from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.mel import MelSpectrogram, Mfcc
+from rtaudio.dsp.resample import Resample
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.product import FLOAT32
 from rtaudio.stream.batch import batched
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
@@ -41,14 +43,24 @@ def recurrent(gates, inputs, hidden):
     return weights((gates * hidden, inputs), (gates * hidden, hidden), (gates * hidden,), (gates * hidden,))
 
 
-def conv(channels, dilation):
-    return CausalConv(*weights((channels, 1, 3), (channels,), (channels, channels), (channels,)), dilation)
+def conv(channels, dilation, precisions=FLOAT32):
+    shapes = (channels, 1, 3), (channels,), (channels, channels), (channels,)
+    return CausalConv(*weights(*shapes), dilation, precisions)
 
 
-def denoiser():
+def int8_layers(precision):
+    return {
+        "dense": (lambda: Dense(*weights((70, 133), (70,)), "tanh", (precision,)), 1),
+        "causal conv": (lambda: conv(70, 4, (precision,)), 10),
+        "lstm": (lambda: Lstm(*recurrent(4, 33, 20), (precision,)), 1),
+        "gru": (lambda: Gru(*recurrent(3, 33, 20), (precision,)), 1),
+    }
+
+
+def denoiser(precision="float32"):
     config = DenoiseConfig(n_bands=24, channels=70, dilations=(1, 4), hidden=20)
     shapes = tensor_shapes(config)
-    return Denoiser(config, dict(zip(shapes, weights(*shapes.values()), strict=True)))
+    return Denoiser(config, dict(zip(shapes, weights(*shapes.values()), strict=True)), precision=precision)
 
 
 def denoising_pipeline():
@@ -66,12 +78,32 @@ CASES = {
     "stft 480/160, hann": Case(lambda: stft(480, 160, "hann"), passes_delta=True, bound=1.1),
     "stft 512/100": Case(lambda: stft(512, 100), passes_delta=True, bound=1.1),
     "stft 960/480": Case(lambda: stft(960, 480), passes_delta=True, bound=1.1),
+    "resample 44.1 to 48": Case(lambda: Resample(44100, 48000, 441), passes_delta=True, bound=3),
+    "resample 48 to 44.1": Case(lambda: Resample(48000, 44100, 480), passes_delta=True, bound=3),
+    "resample 48 to 16": Case(lambda: Resample(48000, 16000, 480), passes_delta=True, bound=3),
+    "resample 8 to 96": Case(lambda: Resample(8000, 96000, 80), passes_delta=True, bound=3),
+    "resampled stft": Case(
+        lambda: Pipeline([Resample(44100, 48000, 441), stft(960, 480), Resample(48000, 44100, 480)]),
+        passes_delta=True,
+        bound=3,
+    ),
+    "resampled to mel": Case(
+        lambda: Pipeline(
+            [Resample(44100, 16000, 441), Analysis(512, 160), MelSpectrogram(512, 16000, 40, log="db")]
+        )
+    ),
     "dense": Case(lambda: Dense(*weights((70, 33), (70,)), "tanh"), bound=1),
     "causal conv": Case(lambda: conv(70, 4), bound=10),
     "lstm": Case(lambda: Lstm(*recurrent(4, 33, 20)), bound=1),
     "gru": Case(lambda: Gru(*recurrent(3, 33, 20)), bound=1),
+    **{
+        f"{name}, {precision}": Case(make, bound=bound)
+        for precision in ("int8-weights", "int8")
+        for name, (make, bound) in int8_layers(precision).items()
+    },
     "beside": Case(lambda: Beside(Gru(*recurrent(3, 33, 20))), bound=4),
     "denoiser": Case(denoiser, bound=4),
+    "denoiser, int8": Case(lambda: denoiser("int8"), bound=4),
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
     "denoising pipeline, 5 streams": Case(lambda: batched(denoising_pipeline(), 5), bound=1.1),
     "gru, 6 streams": Case(lambda: batched(Gru(*recurrent(3, 33, 20)), 6), bound=1),
@@ -79,6 +111,9 @@ CASES = {
     "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
     "mfcc": Case(lambda: Mfcc(40, 13)),
     "worker": Case(lambda: WorkerStage(Gain(160, -6.0)), passes_delta=True, bound=1),
+    "worker with a spare": Case(
+        lambda: WorkerStage(Delay(160, 7), 1, Pipeline([Delay(160, 7)])), passes_delta=True, bound=1
+    ),
     "worker in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
     ),
