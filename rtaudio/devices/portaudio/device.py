@@ -24,7 +24,8 @@ class PortAudioDevice:
 
     `input` and `output` are found as `find_device` does; `latency_s` is what PortAudio is asked
     for on each side, one block unless told. One duplex stream serves both where they share a
-    clock; otherwise there are two streams and `one_clock` is False.
+    clock; otherwise there are two streams and `one_clock` is False. With `out_channels=0` it is a
+    microphone alone: no speaker is looked for or opened, and `output` is the input again.
 
     Raises DeviceError where a device is unknown, busy, gone, or refuses the format.
     """
@@ -50,7 +51,7 @@ class PortAudioDevice:
 
     def _resolve(self, devices: list[DeviceInfo]) -> None:
         self.input = find(devices, self._query[0], "input")
-        self.output = find(devices, self._query[1], "output")
+        self.output = find(devices, self._query[1], "output") if self.out_channels else self.input
         # From now on by name: after a loss, indices may have moved. A default stays "the default".
         wanted_input, wanted_output = self._query
         self._query = (
@@ -60,9 +61,10 @@ class PortAudioDevice:
         _check_channels(self.input, "input", self.in_channels)
         _check_channels(self.output, "output", self.out_channels)
         self._ends = end_of(devices, self.input), end_of(devices, self.output)
-        self._source, self._sink = _source(self.input), self.output.node
-        self.one_clock = self._ends[0] == self._ends[1] and (
-            self.input.host_api == JACK or not self._is_pulse or _pulse_clock(self._source, self._sink)
+        self._source, self._sink = _source(self.input), self.output.node if self.out_channels else None
+        self.one_clock = not self.out_channels or (
+            self._ends[0] == self._ends[1]
+            and (self.input.host_api == JACK or not self._is_pulse or _pulse_clock(self._source, self._sink))
         )
 
     @property
@@ -88,6 +90,10 @@ class PortAudioDevice:
     def _open_streams(self, sd: Any, callbacks: Callbacks) -> None:
         memory = sd._ffi.cast("void*", callbacks.memory)
         into, outof = self._ends
+        if not self.out_channels:
+            capture = self._stream(sd, "input", into, self.in_channels, callbacks.capture, memory)
+            self.capture_latency_s = capture.latency
+            return
         if self.one_clock:
             channels = self.in_channels, self.out_channels
             stream = self._stream(sd, "duplex", (into, outof), channels, callbacks.duplex, memory)

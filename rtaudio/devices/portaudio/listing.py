@@ -103,12 +103,15 @@ def end_of(devices: list[DeviceInfo], device: DeviceInfo) -> int:
 
 
 def supported_rates(input: DeviceInfo, output: DeviceInfo) -> list[int]:
-    """Those of the usual rates that both devices accept."""
+    """Those of the usual rates that both devices accept; a microphone alone is its own output."""
     sd, devices = library(), list_devices()
     accepted = []
     for rate in RATES:
         with quiet(), contextlib.suppress(sd.PortAudioError, ValueError):
             sd.check_input_settings(end_of(devices, input), samplerate=rate, channels=1, dtype="float32")
-            sd.check_output_settings(end_of(devices, output), samplerate=rate, channels=1, dtype="float32")
+            if output.out_channels:
+                sd.check_output_settings(
+                    end_of(devices, output), samplerate=rate, channels=1, dtype="float32"
+                )
             accepted.append(rate)
     return accepted
