@@ -7,16 +7,19 @@ from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.mel import MelSpectrogram, Mfcc
+from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.testing import Case, laws_for
+from tests.tone_words import WORDS, tone_net
 
 
 @native_stage(params={"gain": 1.0}, state={"last": 0.0})
@@ -54,6 +57,11 @@ def denoising_pipeline():
     return Pipeline([Analysis(960, 480), denoiser(), Synthesis(960, 480)])
 
 
+def spotter(rate, gated=False):
+    gate = Pipeline([tone_net(), Dense(*weights((1, 2), (1,)), "sigmoid")]) if gated else None
+    return Spotter([tone_net(), tone_net()], [*WORDS, "again", "anew"], rate, gate=gate)
+
+
 CASES = {
     "user stage": Case(lambda: leaky(480, gain=0.9), passes_delta=True, bound=1),
     "gain": Case(lambda: Gain(480, -6.0), passes_delta=True, bound=1),
@@ -78,6 +86,15 @@ CASES = {
     "worker in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
     ),
+    "spotter": Case(lambda: spotter(16000)),
+    "spotter behind a gate": Case(lambda: spotter(48000, gated=True)),
+    "denoise, then spot": Case(
+        lambda: Pipeline([Analysis(960, 480), denoiser(), spotter(48000), Synthesis(960, 480)]), bound=1.1
+    ),
+    "listen": Case(
+        lambda: Listen(Pipeline([Analysis(320, 160), spotter(16000)])), passes_delta=True, bound=1
+    ),
+    "tell": Case(lambda: Tell((160,)), passes_delta=True, bound=1),
     "pipeline, two deep": Case(
         lambda: Pipeline([Pipeline([stft(320, 160), Pipeline([Delay(160, 7)])]), Gain(160, -6.0)]),
         passes_delta=True,

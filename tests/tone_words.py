@@ -1,0 +1,49 @@
+"""Words made of tones, and a net that knows them: what a spotter's tests need of a spotter's net."""
+
+import numpy as np
+
+from rtaudio.dsp.mel import MelSpectrogram
+from rtaudio.nn.layers import Dense
+from rtaudio.stream.pipeline import Pipeline
+
+WORDS = ("low", "high")
+TONES_HZ = (500.0, 2000.0)
+WORD_S = 0.3
+
+
+def tone_net():
+    """Scores near 1 while a word's tone stands out over the other bands, near 0 otherwise."""
+    n_mels, rows = 20, []
+    mel = MelSpectrogram(320, 16000, n_mels, log="ln", floor=1e-2)
+    for hz in TONES_HZ:
+        bands = np.zeros(n_mels, np.float32)
+        loudest = int(np.argmax(_bands(mel, hz)))
+        bands[:] = -1.0 / (n_mels - 3)
+        bands[max(0, loudest - 1) : loudest + 2] = 0.0
+        bands[loudest] = 1.0
+        rows.append(bands)
+    return Pipeline([mel, Dense(2 * np.stack(rows), np.full(2, -7.0, np.float32), "sigmoid")])
+
+
+def _bands(mel, hz):
+    out = np.zeros(mel.out_spec.shape, np.float32)
+    spectrum = np.zeros(mel.in_spec.shape, np.float32)
+    spectrum[round(hz / 50), 0] = 10.0
+    mel.process(spectrum, out)
+    return out
+
+
+def say(word, rate, seconds=WORD_S, level=0.3):
+    """A word: its tone, with soft edges."""
+    t = np.arange(round(seconds * rate)) / rate
+    edge = np.minimum(1.0, np.minimum(t, seconds - t) / 0.02)
+    return (level * edge * np.sin(2 * np.pi * TONES_HZ[WORDS.index(word)] * t)).astype(np.float32)
+
+
+def script(rate, *said, seconds):
+    """Silence of `seconds` with words in it, each `(at_s, word)`."""
+    x = np.zeros(round(seconds * rate), np.float32)
+    for at_s, word in said:
+        tone, at = say(word, rate), round(at_s * rate)
+        x[at : at + tone.size] += tone
+    return x
