@@ -12,7 +12,14 @@ from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.embedding import TAPS, EmbeddingNet, WordHead, WordNet
+from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.keywords_config import KeywordConfig
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lookback, Lstm, Strided, Unit
+from rtaudio.nn.speech import tensor_shapes as speech_shapes
+from rtaudio.nn.vad import VadNet
+from rtaudio.nn.vad_config import VadConfig
 from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
@@ -62,6 +69,24 @@ def spotter(rate, gated=False):
     return Spotter([tone_net(), tone_net()], [*WORDS, "again", "anew"], rate, gate=gate)
 
 
+def speech_net(net, config, *heads):
+    shapes = speech_shapes(config)
+    return net(config, dict(zip(shapes, weights(*shapes.values()), strict=True)), *heads)
+
+
+def keyword_net(stride):
+    return speech_net(KeywordNet, KeywordConfig(stride=stride, words=("yes", "no"), dilations=(1, 2)))
+
+
+def embedding_net():
+    return speech_net(EmbeddingNet, EmbeddingConfig(channels=40, dilations=(1, 3), size=16))
+
+
+def word_net():
+    heads = [WordHead(*weights((TAPS * 16,)), 0.1, 0.5) for _ in range(2)]
+    return speech_net(WordNet, EmbeddingConfig(channels=40, dilations=(1, 3), size=16), heads)
+
+
 CASES = {
     "user stage": Case(lambda: leaky(480, gain=0.9), passes_delta=True, bound=1),
     "gain": Case(lambda: Gain(480, -6.0), passes_delta=True, bound=1),
@@ -80,6 +105,15 @@ CASES = {
     "beside": Case(lambda: Beside(Gru(*recurrent(3, 33, 20))), bound=4),
     "denoiser": Case(denoiser, bound=4),
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
+    "strided": Case(lambda: Strided(Gru(*recurrent(3, 99, 20)), 33, 3), bound=1),
+    "lookback": Case(lambda: Lookback(7, 3, 2), bound=4),
+    "unit": Case(lambda: Unit(70), bound=1.001),
+    "keywords": Case(lambda: keyword_net(2), bound=1),
+    "keywords, every hop": Case(lambda: keyword_net(1), bound=1),
+    "voice activity": Case(lambda: speech_net(VadNet, VadConfig(channels=20, dilations=(1, 2))), bound=1),
+    "embedding": Case(embedding_net, bound=1.001),
+    "enrolled words": Case(word_net, bound=1),
+    "samples to keywords": Case(lambda: Pipeline([Analysis(320, 160), keyword_net(2)]), bound=1),
     "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
     "mfcc": Case(lambda: Mfcc(40, 13)),
     "worker": Case(lambda: WorkerStage(Gain(160, -6.0)), passes_delta=True, bound=1),
