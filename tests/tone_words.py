@@ -3,7 +3,12 @@
 import numpy as np
 
 from rtaudio.dsp.mel import MelSpectrogram
+from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.layers import Dense
+from rtaudio.nn.speech import tensor_shapes
+from rtaudio.nn.speech_config import mel_bands
+from rtaudio.nn.weights import save_weights
 from rtaudio.stream.pipeline import Pipeline
 
 WORDS = ("low", "high")
@@ -47,3 +52,16 @@ def script(rate, *said, seconds):
         tone, at = say(word, rate), round(at_s * rate)
         x[at : at + tone.size] += tone
     return x
+
+
+def tone_model(path, words=WORDS, tones_hz=TONES_HZ, **card):
+    """Weights of a keyword net that knows tones: a band stands out by four of log10 over its own mean."""
+    config = KeywordConfig(words=words, stride=1, channels=len(words), kernel_size=1, dilations=(1,))
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in tensor_shapes(config).items()}
+    bands = mel_bands(config)
+    for word, hz in enumerate(tones_hz):
+        tensors["inp.weight"][word, np.argmax(bands[:, round(hz / 50)])] = 1.0
+    tensors["inp.bias"][:] = -4.0
+    tensors["out.weight"][:] = 4.0 * np.eye(len(words))
+    tensors["out.bias"][:] = -5.0
+    return save_weights(path, KeywordNet.net_name, config, tensors, **card)
