@@ -18,13 +18,13 @@ from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.tasks.listen import open_microphone
+from rtaudio.tasks.listen import USUAL_RATE, open_microphone
 from rtaudio.tasks.spotting import POLL_S, LiveEvents, spotter_of
 
 
 def run(args: argparse.Namespace) -> int:
     build = listener_builder(args)
-    build(48000)  # what can't work is refused before a device is opened
+    build(USUAL_RATE)  # what can't work is refused before a device is opened
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         outlets = stack.enter_context(Outlets(args))

@@ -14,7 +14,7 @@ from rtaudio.cli.commands import Commands
 from rtaudio.cli.terminal import as_json, note, print_json
 from rtaudio.dsp.spotter import DEFAULT_PATIENCE, DEFAULT_REFRACTORY_MS, SpotEvent
 from rtaudio.stream.listen import Listen
-from rtaudio.tasks.spot import Vocabulary, build_listener, build_spotter
+from rtaudio.tasks.spot import Vocabulary, build_listener, build_spotter, spotter_rate
 
 
 def listener_builder(args: argparse.Namespace) -> Callable[[int], Listen]:
@@ -24,7 +24,7 @@ def listener_builder(args: argparse.Namespace) -> Callable[[int], Listen]:
     def build(sample_rate: int) -> Listen:
         spotter = build_spotter(
             args.keywords,
-            sample_rate,
+            spotter_rate(sample_rate, denoise=args.denoise),
             threshold=args.threshold,
             false_accepts=args.false_accepts,
             patience=args.patience or DEFAULT_PATIENCE,
@@ -32,7 +32,7 @@ def listener_builder(args: argparse.Namespace) -> Callable[[int], Listen]:
             gate=args.vad,
             vocabulary=vocabulary,
         )
-        return build_listener(spotter, denoise=args.denoise)
+        return build_listener(spotter, sample_rate, denoise=args.denoise)
 
     return build
 

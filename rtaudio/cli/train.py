@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
+from rtaudio.cli.options import positive
 from rtaudio.errors import MissingLibraryError
 
 NEEDED = ("torch", "matplotlib")
@@ -23,6 +24,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--cache", type=Path, help="decoded recordings, about 350 MB an hour (OUT/cache)")
     parser.add_argument("--hours", type=float, default=1.0, help="wall-clock length of the run (1.0)")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
+    parser.add_argument(
+        "--start", metavar="NAME|FILE", help="begin with a shipped model's weights, or a file's"
+    )
+    parser.add_argument(
+        "--rate", type=positive, default=1.0, help="of learning, times the usual; 0.5 suits --start (1.0)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="torch threads of the training step (1)")
@@ -37,12 +44,19 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingLibraryError(f"training needs {' and '.join(missing)}: pip install 'rtaudio[train]'")
+    from rtaudio.nn.weights import find_weights
     from rtaudio.training.denoise import TrainPaths, train_denoise
     from rtaudio.training.loop import RunConfig
 
     paths = TrainPaths(args.data, args.out, args.cache or args.out / "cache")
     config = RunConfig(
-        hours=args.hours, seed=args.seed, device=args.device, threads=args.threads, workers=args.workers
+        hours=args.hours,
+        seed=args.seed,
+        rate=args.rate,
+        device=args.device,
+        threads=args.threads,
+        workers=args.workers,
     )
-    train_denoise(paths, config, resume=args.resume)
+    start = find_weights(args.start) if args.start else None
+    train_denoise(paths, config, resume=args.resume, start=start)
     return 0

@@ -8,15 +8,13 @@ from typing import TypeVar
 import numpy as np
 
 from rtaudio.devices.file import Frames
-from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, native_block, supported_rates
+from rtaudio.devices.portaudio import PortAudioDevice, burst, common_rate, find_device, native_block
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
-from rtaudio.errors import DeviceError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.chunks import RateConverter
 
-MICROPHONE_RATES = (48000, 16000)
-"""Rates at which a stage can listen without a resampler, the usual one first."""
+USUAL_RATE, HOPS_PER_S = 48000, 100
 
 Listener = TypeVar("Listener", bound=NativeStage)
 
@@ -53,22 +51,14 @@ def open_microphone(
 ) -> tuple[LiveEngine, Listener]:
     """A running engine with `build(sample_rate)` listening to a microphone; no speakers are needed.
 
-    Raises DeviceError where the microphone can't be found or opened.
+    The rate is USUAL_RATE where the microphone has it. Raises DeviceError where it can't be found
+    or opened.
     """
     microphone = find_device(source, "input")
-    refusal: DeviceError | None = None
-    for rate in MICROPHONE_RATES:
-        stage = build(rate)
-        block = native_block(microphone) or rate // 100
-        device = PortAudioDevice(source, sample_rate=rate, block=block, out_channels=0)
-        engine = LiveEngine(stage, device, plan_budget(stage, rate, block=block, burst=burst(microphone)))
-        try:
-            engine.start()
-        except DeviceError as error:
-            if rate in supported_rates(microphone, microphone):
-                raise  # not for its rate, then
-            refusal = refusal or error
-            continue
-        return engine, stage
-    assert refusal is not None
-    raise refusal
+    rate = common_rate(microphone, microphone, USUAL_RATE, HOPS_PER_S)
+    stage = build(rate)
+    block = native_block(microphone) or rate // HOPS_PER_S
+    device = PortAudioDevice(source, sample_rate=rate, block=block, out_channels=0)
+    engine = LiveEngine(stage, device, plan_budget(stage, rate, block=block, burst=burst(microphone)))
+    engine.start()
+    return engine, stage

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from rtaudio.dsp.resample import Resample
 from rtaudio.dsp.spotter import DEFAULT_PATIENCE, DEFAULT_REFRACTORY_MS, NET_RATE, Spotter
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError, WeightsError
@@ -157,16 +158,28 @@ def _word_net(words: Sequence[UserWord]) -> WordNet:
         raise WeightsError(f"a word doesn't fit the embedding net: {error}") from None
 
 
-def build_listener(spotter: Spotter, *, denoise: bool = False) -> Listen:
-    """Samples at the spotter's rate, unchanged, with the spotter listening; after a denoiser if asked.
+def spotter_rate(sample_rate: int, *, denoise: bool = False) -> int:
+    """The rate a spotter of sound at `sample_rate` runs at: the same where it can, else the nets'."""
+    if denoise or sample_rate == DENOISE_RATE:
+        return DENOISE_RATE
+    return NET_RATE
 
-    Raises ConfigError where the denoiser has another rate.
+
+def build_listener(spotter: Spotter, sample_rate: int | None = None, *, denoise: bool = False) -> Listen:
+    """Hops of 10 ms at `sample_rate`, unchanged, with the spotter listening; after a denoiser if asked.
+
+    Without `sample_rate` it is the spotter's own; to another one sound is resampled on the side.
+    Raises ConfigError where the denoiser has another rate, or a hop is no whole number of samples.
     """
     hop = spotter.sample_rate // 100
-    analysis = Analysis(2 * hop, hop)
-    if not denoise:
-        return Listen(Pipeline([analysis, spotter]))
-    denoiser = denoiser_of(build_denoiser())
-    if denoiser.in_spec != spotter.in_spec:
-        raise ConfigError(f"the denoiser runs at {DENOISE_RATE} Hz, this spotter at {spotter.sample_rate}")
-    return Listen(Pipeline([analysis, denoiser, spotter]))
+    side: list[NativeStage] = [Analysis(2 * hop, hop)]
+    if sample_rate not in (None, spotter.sample_rate):
+        side.insert(0, Resample(sample_rate, spotter.sample_rate, sample_rate // 100))
+    if denoise:
+        denoiser = denoiser_of(build_denoiser())
+        if denoiser.in_spec != spotter.in_spec:
+            raise ConfigError(
+                f"the denoiser runs at {DENOISE_RATE} Hz, this spotter at {spotter.sample_rate}"
+            )
+        side.append(denoiser)
+    return Listen(Pipeline([*side, spotter]))

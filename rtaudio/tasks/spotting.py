@@ -19,7 +19,14 @@ from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import ConfigError
 from rtaudio.stream.listen import Listen
 from rtaudio.tasks.listen import Hearing, open_microphone
-from rtaudio.tasks.spot import DENOISE_RATE, Thresholds, Vocabulary, build_listener, build_spotter
+from rtaudio.tasks.spot import (
+    DENOISE_RATE,
+    Thresholds,
+    Vocabulary,
+    build_listener,
+    build_spotter,
+    spotter_rate,
+)
 
 AFTER_S = 0.5
 """Silence after a recording, for words that end with it: nets notice them within 0.3 s."""
@@ -131,7 +138,7 @@ def spot(
     def build(rate: int) -> Listen:
         spotter = build_spotter(
             keywords,
-            rate,
+            spotter_rate(rate, denoise=denoise),
             threshold=threshold,
             false_accepts=false_accepts,
             patience=patience,
@@ -139,7 +146,7 @@ def spot(
             gate=gate,
             vocabulary=vocabulary,
         )
-        return build_listener(spotter, denoise=denoise)
+        return build_listener(spotter, rate, denoise=denoise)
 
     if sound is None:
         return listen_live(*open_microphone(build, device))
