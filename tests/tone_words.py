@@ -62,6 +62,6 @@ def tone_model(path, words=WORDS, tones_hz=TONES_HZ, **card):
     for word, hz in enumerate(tones_hz):
         tensors["inp.weight"][word, np.argmax(bands[:, round(hz / 50)])] = 1.0
     tensors["inp.bias"][:] = -4.0
-    tensors["out.weight"][:] = 4.0 * np.eye(len(words))
-    tensors["out.bias"][:] = -5.0
+    tensors["out.weight"][:] = 1.5 * np.eye(len(words))
+    tensors["out.bias"][:] = -3.0
     return save_weights(path, KeywordNet.net_name, config, tensors, **card)

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
@@ -18,6 +17,8 @@ from rtaudio.errors import ConfigError
 
 MOST_AT_ONCE, TIMEOUT_S = 4, 10.0
 """A word every two seconds, each with a command that hangs, is what so many can keep up with."""
+
+STDERR = 2
 
 GRACE_S = 0.5
 """What a command that was told to end has to do so."""
@@ -69,7 +70,7 @@ class Commands:
         try:
             # A session of its own: Ctrl-C is for us, and a shell's children can be ended with it.
             process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), start_new_session=True
+                arguments, stdin=subprocess.DEVNULL, stdout=STDERR, start_new_session=True
             )
         except OSError:
             self.counts.failed += 1

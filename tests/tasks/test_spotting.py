@@ -9,7 +9,7 @@ from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import AudioFileError, ConfigError, WeightsError
 from rtaudio.tasks import spot as task
-from rtaudio.tasks.spot import Vocabulary, build_listener, build_spotter
+from rtaudio.tasks.spot import Vocabulary, build_listener, build_spotter, spotter_rate
 from rtaudio.tasks.spotting import LiveEvents, listen_live, spotter_of
 from tests.tone_words import script, tone_model
 
@@ -71,6 +71,17 @@ def test_live_events_are_those_of_the_file_with_the_time_of_day(model, clock):
         assert told(events) == [("low", 0.2), ("high", 0.8)]
         assert events[1].clock_s - events[0].clock_s == pytest.approx(0.6, abs=1.0)
     assert not engine.device.active
+
+
+@pytest.mark.parametrize("rate", [16000, 32000, 44100, 48000])
+def test_a_microphone_of_another_rate_is_resampled_on_the_side(model, rate):
+    x = script(rate, *SAID, seconds=3)
+    spotter = build_spotter(sample_rate=spotter_rate(rate), vocabulary=Vocabulary(model))
+    listener = build_listener(spotter, rate)
+    assert listener.latency == 0
+    engine = LiveEngine(listener, SimulatedDevice(x, rate, rate // 100, out_channels=0))
+    engine.start()
+    assert told(listen_live(engine, listener)) == [("low", 0.5), ("high", 1.2), ("low", 2.0)]
 
 
 def test_closing_ends_the_stream(model):
