@@ -8,6 +8,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from rtaudio.cli.options import positive
 from rtaudio.errors import MissingLibraryError
 
 NEEDED = ("torch", "matplotlib")
@@ -38,6 +39,16 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
     parser.add_argument("--cache", type=Path, help="decoded recordings, 120-350 MB an hour (OUT/cache)")
     parser.add_argument("--hours", type=float, default=1.0, help="wall-clock length of the run (1.0)")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
+    if net == "denoise":
+        parser.add_argument(
+            "--start", metavar="NAME|FILE", help="begin with a shipped model's weights, or a file's"
+        )
+    parser.add_argument(
+        "--rate",
+        type=positive,
+        default=1.0,
+        help="of learning, times the usual (1.0); 0.5 suits a trained start",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="torch threads of the training step (1)")
@@ -52,17 +63,19 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingLibraryError(f"training needs {' and '.join(missing)}: pip install 'rtaudio[train]'")
+    from rtaudio.nn.weights import find_weights
     from rtaudio.training.denoise import TrainPaths, train_denoise
     from rtaudio.training.loop import RunConfig
 
     paths = TrainPaths(args.data, args.out, args.cache or args.out / "cache")
     batch = RunConfig.batch if args.net == "denoise" else SPEECH_BATCH
     config = RunConfig(
-        hours=args.hours, batch=batch, seed=args.seed, device=args.device, threads=args.threads,
-        workers=args.workers,
+        hours=args.hours, batch=batch, seed=args.seed, rate=args.rate, device=args.device,
+        threads=args.threads, workers=args.workers,
     )  # fmt: skip
     if args.net == "denoise":
-        train_denoise(paths, config, resume=args.resume)
+        start = find_weights(args.start) if args.start else None
+        train_denoise(paths, config, resume=args.resume, start=start)
         return 0
     from rtaudio.training.speech_loop import train_speech
 

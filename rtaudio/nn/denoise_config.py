@@ -13,10 +13,11 @@ from rtaudio.errors import ConfigError
 
 @dataclass(frozen=True)
 class DenoiseConfig:
-    """Sizes of the denoiser net; the defaults are the shipped ones.
+    """Sizes of the denoiser net.
 
     - window: analysis and synthesis window, by its name in `rtaudio.dsp`.
-    - n_bands: ERB-spaced bands the net hears; it sets a gain for every bin.
+    - n_bands: ERB-spaced bands the net hears; it sets a gain for every bin. With 128 a band is a bin up to
+      1 kHz and two at 2.5 kHz, so that the harmonics of a voice are told apart.
     - channels, kernel_size, dilations: causal convolution blocks over frames.
     - hidden: LSTM state.
     - level_tau_s: time constant of the running mean of the level, taken from the features.
@@ -28,7 +29,7 @@ class DenoiseConfig:
     n_fft: int = 960
     hop_length: int = 480
     window: str = "sqrt_hann"
-    n_bands: int = 64
+    n_bands: int = 128
     channels: int = 256
     kernel_size: int = 3
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2)

@@ -29,9 +29,9 @@ Samples = NDArray[np.float32]
 SAMPLE_RATE = 48000
 FOLDERS = {"speech": "speech", "keywords": "speech", "noise": "noise", "noise_other": "noise"}
 GROUP_COLUMNS = ("speaker", "speaker_group", "class")
-SPEEDS = {"speech": (1.0, 0.88, 1.13), "noise": (1.0, 0.8, 1.25)}
+SPEEDS = {"speech": (1.0, 0.82, 0.91, 1.1, 1.22), "noise": (1.0, 0.8, 1.25)}
 """Copies of training clips at other speeds: pitch and formants move together, as between speakers
-(± 12 % spans an adult's range without sounding odd); noise, which has no right pitch, moves further."""
+(± 20 % makes a man a large man or a woman, a woman a child)."""
 MIN_DYNAMIC_DB = {"speech": 25.0, "keywords": 35.0}
 """Loud over quiet frames a clip needs to serve as clean. Spoken words from the crowd are held to
 more: their background would teach the net that noise is speech."""

@@ -56,9 +56,13 @@ def train_denoise(
     net: DenoiseConfig | None = None,
     mix: MixConfig | None = None,
     resume: bool = False,
+    start: Path | None = None,
     console: Console | None = None,
 ) -> Trainer:
-    """Train a denoiser and leave checkpoint, best weights, history and pictures in `paths.out`."""
+    """Train a denoiser and leave checkpoint, best weights, history and pictures in `paths.out`.
+
+    `start` is a weights file to begin with, in place of random weights.
+    """
     console = console or Console()
     net = net or DenoiseConfig()
     check_start(paths, run, resume)
@@ -68,6 +72,8 @@ def train_denoise(
     trainer = Trainer(net, run, mixer)
     if resume:
         trainer.resume(paths.checkpoint)
+    elif start is not None:
+        trainer.start_from(start)
     pairs = validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S)
     try:
         _show(trainer, pairs, paths, console)

@@ -20,6 +20,7 @@ from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from rtaudio.training.losses import LossPlanes, denoise_loss, loss_planes
 from rtaudio.training.mixing import Mixer
 from rtaudio.training.optim import make_optimisers, set_rate
+from rtaudio.training.start import start_from
 
 AVERAGE_DECAY = 0.998  # of the weights: about the last 500 steps, two minutes on one core
 CLIP_NORM = 1.0
@@ -31,12 +32,14 @@ class RunConfig:
 
     - hours: wall-clock length of the run; what was used is kept in the checkpoint, so that a resumed
       run ends its schedule on time. steps: the same in steps instead, which repeats bit for bit.
+    - rate: of learning, times the usual; less than 1 for a net that starts from trained weights.
     """
 
     hours: float | None = 1.0
     steps: int | None = None
     batch: int = 16
     seed: int = 0
+    rate: float = 1.0
     device: str = "cpu"
     threads: int = 1
     workers: int = 1
@@ -45,7 +48,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if (self.hours is None) == (self.steps is None):
             raise ConfigError(f"hours={self.hours} and steps={self.steps}: state one of them")
-        for name in ("hours", "steps", "batch", "threads"):
+        for name in ("hours", "steps", "batch", "rate", "threads"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name}={value} must be above 0")
@@ -97,7 +100,7 @@ class Loop:
         """Train to the end of the run, giving each step's loss."""
         began = time.monotonic() - self.progress.elapsed_s
         for batch in self._batches():
-            set_rate(self.optimisers, self.progress.share(self.run))
+            set_rate(self.optimisers, self.progress.share(self.run), self.run.rate)
             loss = self.step(*batch)
             self.progress.step += 1
             self.progress.elapsed_s = time.monotonic() - began
@@ -175,6 +178,11 @@ class Trainer(Loop):
     def __init__(self, config: DenoiseConfig, run: RunConfig, mixer: Mixer) -> None:
         super().__init__(lambda: DenoiseNet(config), run)
         self.mixer = mixer
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of a file. Raises WeightsError or ConfigError where they don't fit."""
+        start_from(self.net, path)
+        self.average.load_state_dict(self.net.state_dict())
 
     def _prepare(self, number: int) -> tuple[Tensor, LossPlanes]:
         batch = self.mixer.batch(number, self.run.batch)

@@ -1,9 +1,13 @@
 """Loss of the denoiser: compressed magnitude and complex distance, and the SNR of the result.
 
-With S noisy, T target, gains g, and everything to the power 0.3 in magnitude::
+With S noisy, T target, gains g, everything to the power 0.3 in magnitude, a = (g|S|)^.3 and t = |T|^.3::
 
-    0.7 |(g|S|)^.3 - |T|^.3|²  +  0.3 |(gS)^.3 - T^.3|²  +  0.004 · 10 log10(err/sig + 10^-2.5)
+    0.85 (a - t)²  +  0.15 |(gS)^.3 - T^.3|²  +  max(t - a, 0)²  +  0.004 · 10 log10(err/sig + 10^-2.5)
 
+The third term makes speech that is taken away cost twice what noise that stays does. Without it, and with
+0.7 and 0.3 for the first two, soft speech under noise goes: where the phase is noise, those two are least at
+a third of its level. Gains of a net trained so, to the power 0.7, gave 1.0 more STOI and 0.04 more PESQ for
+0.1 dB of SI-SDR (60 validation mixes).
 Without the last term speech comes out 3 dB too quiet (compressed distances favour caution); below
 0.003 the attenuation returns. 10^-2.5 ends its reward at 25 dB, where recordings are no cleaner.
 """
@@ -16,7 +20,7 @@ import torch
 from torch import Tensor
 
 POWER = 0.3
-MAGNITUDE_WEIGHT, COMPLEX_WEIGHT, SNR_WEIGHT = 0.7, 0.3, 0.004
+MAGNITUDE_WEIGHT, COMPLEX_WEIGHT, MISSING_WEIGHT, SNR_WEIGHT = 0.85, 0.15, 1.0, 0.004
 SNR_FLOOR = 10**-2.5
 LOUDNESS = 1.2  # mean |S|² each item is scaled to: that of -26 dBFS, where the weights were tuned
 TINY_GAIN = 1e-6  # the power 0.3 has an endless slope at 0
@@ -27,7 +31,7 @@ class LossPlanes:
     """What the loss needs of a batch, none of it trained: `(B, T, n_bins)`, but mask `(B, 1, n_bins)`.
 
     - noisy_power, target_power: |S|², |T|²; cross: Re(S T*).
-    - noisy_root, target_root: |S|^0.3, |T|^0.3; match: |T|^0.3 (1.4 + 0.6 cos φ), φ the angle between.
+    - noisy_root, target_root: |S|^0.3, |T|^0.3; match: |T|^0.3 (1.7 + 0.3 cos φ), φ the angle between.
     """
 
     noisy_power: Tensor
@@ -60,10 +64,12 @@ def denoise_loss(gains: Tensor, planes: LossPlanes) -> Tensor:
     """Loss (a scalar) of gains `(B, T, n_bins)`.
 
     For gains that are real the two distances are one square and one product:
-    with a = (g|S|)^.3 and t = |T|^.3, they sum to a² + t² - a t (1.4 + 0.6 cos φ).
+    they sum to a² + t² - a t (1.7 + 0.3 cos φ).
     """
     root = planes.noisy_root * gains.clamp_min(TINY_GAIN) ** POWER
-    distance = (root * (root - planes.match) + planes.target_root.square()) * planes.mask
+    missing = torch.relu(planes.target_root - root).square()
+    distance = root * (root - planes.match) + planes.target_root.square() + MISSING_WEIGHT * missing
+    distance = distance * planes.mask
     bins = planes.mask.sum() * gains.shape[1]
     return distance.sum() / bins + SNR_WEIGHT * _error_db(gains, planes).mean()
 

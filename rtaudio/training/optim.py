@@ -76,8 +76,8 @@ def rate_share(progress: float) -> float:
     return FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * x))
 
 
-def set_rate(optimisers: list[torch.optim.Optimizer], progress: float) -> None:
-    """Set every group's rate for this point of the run."""
+def set_rate(optimisers: list[torch.optim.Optimizer], progress: float, scale: float = 1.0) -> None:
+    """Set every group's rate for this point of the run, `scale` times the usual one."""
     for optimiser in optimisers:
         for group in optimiser.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate_share(progress)
+            group["lr"] = scale * group.setdefault("initial_lr", group["lr"]) * rate_share(progress)

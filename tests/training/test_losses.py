@@ -22,9 +22,8 @@ def plain_loss(gains, noisy, target, mask):
         return x * np.abs(x) ** -0.7
 
     y = g * s
-    distance = (
-        0.7 * (np.abs(y) ** 0.3 - np.abs(t) ** 0.3) ** 2 + 0.3 * np.abs(compressed(y) - compressed(t)) ** 2
-    )
+    more = np.abs(y) ** 0.3 - np.abs(t) ** 0.3
+    distance = 0.85 * more**2 + 0.15 * np.abs(compressed(y) - compressed(t)) ** 2 + np.minimum(more, 0) ** 2
     ratio = (np.abs(y - t) ** 2 * m).sum((1, 2)) / (np.abs(t) ** 2 * m).sum((1, 2))
     return (distance * m).sum() / m.sum() + 0.004 * (10 * np.log10(ratio + SNR_FLOOR)).mean()
 

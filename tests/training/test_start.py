@@ -1,0 +1,56 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from toy_recordings import SMALL_NET
+
+from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.nn.denoise import NET_NAME
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.weights import save_weights
+from rtaudio.training.start import band_map, start_from
+
+
+def saved(folder, config=SMALL_NET, kind=NET_NAME):
+    torch.manual_seed(1)
+    net = DenoiseNet(config)
+    tensors = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+    return net, save_weights(folder / "net.npz", kind, config, tensors)
+
+
+def spectra():
+    return torch.randn(1, 6, SMALL_NET.n_bins, 2, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_net_of_the_same_sizes_starts_as_the_one_that_was_saved(tmp_path):
+    old, path = saved(tmp_path)
+    new = DenoiseNet(SMALL_NET)
+    assert not torch.equal(new(spectra()), old(spectra()))
+    start_from(new, path)
+    torch.testing.assert_close(new(spectra()), old(spectra()), atol=1e-6, rtol=0)
+
+
+def test_more_bands_start_near_where_fewer_ended(tmp_path):
+    old, path = saved(tmp_path)
+    new = DenoiseNet(dataclasses.replace(SMALL_NET, n_bands=32))
+    apart = (new(spectra()) - old(spectra())).abs().mean()
+    start_from(new, path)
+    assert (new(spectra()) - old(spectra())).abs().mean() < 0.3 * apart
+
+
+def test_an_old_band_hears_a_mean_of_new_ones_and_of_the_same_ones_itself():
+    few, many = DenoiseConfig(n_bands=64), DenoiseConfig(n_bands=128)
+    weights = band_map(few, many)
+    assert weights.shape == (64, 128)
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
+    np.testing.assert_array_equal(band_map(many, many), np.eye(128, dtype=np.float32))
+
+
+def test_other_nets_and_other_sizes_are_refused(tmp_path):
+    other = dataclasses.replace(SMALL_NET, hidden=SMALL_NET.hidden + 1)
+    with pytest.raises(ConfigError, match="other sizes"):
+        start_from(DenoiseNet(other), saved(tmp_path)[1])
+    with pytest.raises(WeightsError, match="'keywords'"):
+        start_from(DenoiseNet(SMALL_NET), saved(tmp_path, kind="keywords")[1])
