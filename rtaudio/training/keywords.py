@@ -168,7 +168,7 @@ class KeywordLoop(SpeechLoop):
 
     name = KeywordNet.net_name
     score_name = "found_percent"  # of words said, over all conditions, at 2 false accepts an hour
-    VALIDATION_ITEMS = 2400
+    VALIDATION_ITEMS = 960
 
     net: SpeechNet
     average: SpeechNet

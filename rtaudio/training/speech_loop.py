@@ -48,6 +48,10 @@ class SpeechLoop(Loop):
         """How well the averaged net does on validation recordings."""
         raise NotImplementedError
 
+    def finish(self, folder: Path) -> dict[str, Any]:
+        """Make what else belongs to the weights in `folder`; returns what their card is to say of it."""
+        return {}
+
     def _masked(self, features: Tensor, number: int) -> Tensor:
         """Hide a few bands and a few frames of each item (Park et al. 2019, SpecAugment)."""
         rng, (batch, frames, bands) = np.random.default_rng((self.run.seed, number, 1 << 41)), features.shape
@@ -121,8 +125,8 @@ def export(loop: SpeechLoop, store: ClipStore, path: Path) -> Path:
     last = progress.history[-1] if progress.history else {}
     spent = {"seed": loop.run.seed, "hours": round(progress.elapsed_s / 3600, 3), **last}
     command = " ".join(["rtaudio", *sys.argv[1:]])
-    data = sources(store, SAMPLE_RATE)
-    return save_weights(path, loop.name, asdict(config), tensors, run=spent, data=data, command=command)
+    card = {"run": spent, "data": sources(store, SAMPLE_RATE), "command": command, "licence": "MIT"}
+    return save_weights(path, loop.name, asdict(config), tensors, **card, **loop.finish(path.parent))
 
 
 def _show(loop: SpeechLoop, paths: TrainPaths, console: Console) -> None:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtaudio.nn.spans import FRAME, spoken_span
 from rtaudio.training.data import Clip, ClipStore, StoreRecipe
 from rtaudio.training.measure import active_power, power
 from rtaudio.training.mixing import Picker, at_snr, fft_size
@@ -24,8 +25,6 @@ Samples = NDArray[np.float32]
 SAMPLE_RATE, N_FFT, HOP = 16000, 320, 160
 RECIPE = StoreRecipe(SAMPLE_RATE, speeds={"speech": (1.0,), "noise": (1.0,)}, min_dynamic_db={})
 """Speeds are made on the fly, and noisy recordings are what words are said in: both are left to items."""
-
-FRAME = SAMPLE_RATE // 100
 
 
 @dataclass(frozen=True)
@@ -61,31 +60,6 @@ class Track:
     word: int = -1
     start: int = 0
     end: int = 0
-
-
-def frame_db(x: Samples) -> NDArray[np.float64]:
-    """Level of each 10 ms, smoothed over 50 ms, in dB full scale."""
-    frames = np.square(x[: x.size // FRAME * FRAME].reshape(-1, FRAME)).mean(1, dtype=np.float64)
-    return 10 * np.log10(np.convolve(frames, np.full(5, 0.2), "same") + 1e-10)
-
-
-def active_frames(x: Samples) -> NDArray[np.bool_]:
-    """Which 10 ms of a recording hold its voice: nearer to its loud frames than to its quiet ones.
-
-    A third of the way up from the quiet ones, and within 35 dB of the loud ones.
-    """
-    level = frame_db(x)
-    if not level.size:
-        return np.zeros(0, bool)
-    low, high = np.percentile(level, (10, 95))
-    active: NDArray[np.bool_] = level >= max(low + 0.35 * (high - low), high - 35, -70)
-    return active
-
-
-def spoken_span(x: Samples) -> tuple[int, int]:
-    """First and last sample of the voice in a recording; all of it where nothing stands out."""
-    active = np.flatnonzero(active_frames(x))
-    return (int(active[0]) * FRAME, int(active[-1] + 1) * FRAME) if active.size else (0, x.size)
 
 
 def at_speed(x: Samples, speed: float) -> Samples:
