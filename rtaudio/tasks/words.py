@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.embedding import WordHead
-from rtaudio.nn.weights import Weights, load_weights, save_weights
+from rtaudio.nn.weights import Weights, digest, load_weights, save_weights
 
 NET_NAME = "word"
 """What a word's file says it is for."""
@@ -90,18 +93,26 @@ def read_word(path: str | Path) -> UserWord:
     return UserWord(name, head, str(config.get("embedding")), weights.card)
 
 
+def check_folder() -> Path:
+    """The folder, made where it is missing. Raises ConfigError where it can't be written to."""
+    folder = words_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise ConfigError(f"{folder}: words can't be kept there ({error.strerror})") from None
+
+
 def save_word(word: UserWord) -> Path:
     """Write a word into the folder, made where it is missing; one of the same name is replaced.
 
     Raises ConfigError where the folder can't be written.
     """
-    import numpy as np
-
-    folder = words_folder()
+    folder = check_folder()
     config = {"name": word.name, "threshold": float(word.head.threshold), "embedding": word.embedding}
     tensors = {"weight": word.head.weight, "bias": np.array([word.head.bias], np.float32)}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         return save_weights(folder / f"{word.name}.npz", NET_NAME, config, tensors, **word.card)
     except OSError as error:
         raise ConfigError(f"{folder}: words can't be kept there ({error.strerror})") from None
@@ -145,7 +156,5 @@ def import_word(path: str | Path) -> UserWord:
 
 def check_embedding(word: UserWord, embedding: Weights) -> None:
     """Raise WeightsError unless the word was made for this embedding net."""
-    from rtaudio.nn.weights import digest
-
     if word.embedding != digest(embedding.tensors):
         raise WeightsError(f"the word {word.name!r} was made for another version's net: enrol it again")
