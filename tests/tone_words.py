@@ -3,7 +3,16 @@
 import numpy as np
 
 from rtaudio.dsp.mel import MelSpectrogram
+from rtaudio.nn.embedding import TAPS, EmbeddingNet, WordHead
+from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.layers import Dense
+from rtaudio.nn.speech import tensor_shapes
+from rtaudio.nn.speech_config import mel_bands
+from rtaudio.nn.vad import VadNet
+from rtaudio.nn.vad_config import VadConfig
+from rtaudio.nn.weights import save_weights
 from rtaudio.stream.pipeline import Pipeline
 
 WORDS = ("low", "high")
@@ -47,3 +56,46 @@ def script(rate, *said, seconds):
         tone, at = say(word, rate), round(at_s * rate)
         x[at : at + tone.size] += tone
     return x
+
+
+def tone_model(path, words=WORDS, tones_hz=TONES_HZ, **card):
+    """Weights of a keyword net that knows tones: a band stands out by four of log10 over its own mean."""
+    config = KeywordConfig(words=words, stride=1, channels=len(words), kernel_size=1, dilations=(1,))
+    tensors = _tone_tensors(config, tones_hz)
+    tensors["out.weight"][:] = 1.5 * np.eye(len(words))
+    tensors["out.bias"][:] = -3.0
+    return save_weights(path, KeywordNet.net_name, config, tensors, **card)
+
+
+def vad_model(path):
+    """Weights of a voice activity net to which any word's tone is speech."""
+    config = VadConfig(stride=1, channels=len(WORDS), kernel_size=1, dilations=(1,))
+    tensors = _tone_tensors(config, TONES_HZ)
+    tensors["out.weight"][:] = 1.5
+    tensors["out.bias"][:] = -3.0
+    return save_weights(path, VadNet.net_name, config, tensors)
+
+
+def embedding_model(path):
+    """Weights of an embedding net that points where a word's tone is, else aside."""
+    config = EmbeddingConfig(stride=1, channels=3, kernel_size=1, dilations=(1,), size=3)
+    tensors = _tone_tensors(config, TONES_HZ)
+    tensors["inp.bias"][2] = 1.0
+    tensors["out.weight"][:] = np.eye(3)
+    return save_weights(path, EmbeddingNet.net_name, config, tensors)
+
+
+def fit_tone(clips, *, false_accepts_per_hour, weights):
+    """In place of `fit_word`: a head for the first word's tone, whatever the recordings say."""
+    weight = np.zeros(TAPS * 3, np.float32)
+    weight[-3] = 20.0
+    return WordHead(weight, -10.0, 0.5)
+
+
+def _tone_tensors(config, tones_hz):
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in tensor_shapes(config).items()}
+    bands = mel_bands(config)
+    for word, hz in enumerate(tones_hz):
+        tensors["inp.weight"][word, np.argmax(bands[:, round(hz / 50)])] = 1.0
+    tensors["inp.bias"][:] = -4.0
+    return tensors

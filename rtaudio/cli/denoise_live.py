@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,15 @@ from typing import TYPE_CHECKING
 from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
-from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, list_devices, native_block
+from rtaudio.devices.portaudio import (
+    PortAudioDevice,
+    burst,
+    common_rate,
+    find_device,
+    list_devices,
+    native_block,
+)
+from rtaudio.dsp.resample import at_rate
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
@@ -34,8 +43,10 @@ def run(args: argparse.Namespace) -> int:
         output = args.output
         if args.virtual_mic is not None:
             output = stack.enter_context(_virtual_mic(args.virtual_mic))
-        recorder = stack.enter_context(_recorder(args.record)) if args.record else None
-        engine = open_engine(stage, args.input, output, args.budget, recorder)
+        rate = _device_rate(stage, args.input, output)
+        recorder = stack.enter_context(_recorder(args.record, rate)) if args.record else None
+        resampled = at_rate(stage, SAMPLE_RATE, rate)
+        engine = open_engine(resampled, rate, args.input, output, args.budget, recorder)
         ended = _run_until_done(engine, interrupts, args)
         told = summary(engine, ended, model=str(args.model), devices=_names(engine))
     if args.json:
@@ -49,8 +60,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _device_rate(stage: NativeStage, source: str | None, sink: str | None) -> int:
+    """The rate to open the devices at; where it isn't the model's, a line says so."""
+    (hop_length,) = stage.in_spec.shape
+    microphone, speakers = find_device(source, "input"), find_device(sink, "output")
+    step = SAMPLE_RATE // math.gcd(SAMPLE_RATE, hop_length)
+    rate = common_rate(microphone, speakers, SAMPLE_RATE, step)
+    if rate != SAMPLE_RATE:
+        delay_ms = 1000 * (at_rate(stage, SAMPLE_RATE, rate).latency / rate - stage.latency / SAMPLE_RATE)
+        note(f"the device runs at {rate} Hz: resampled to {SAMPLE_RATE} and back, {delay_ms:.1f} ms of delay")
+    return rate
+
+
 def open_engine(
-    stage: NativeStage, source: str | None, sink: str | None, budget_ms: float | None, tap: Tap | None = None
+    stage: NativeStage,
+    rate: int,
+    source: str | None,
+    sink: str | None,
+    budget_ms: float | None,
+    tap: Tap | None = None,
 ) -> LiveEngine:
     """A running engine within the budget, counted with what the devices declare once they are open.
 
@@ -60,7 +88,7 @@ def open_engine(
     microphone = find_device(source, "input")
     period = native_block(microphone)
     (hop_length,) = stage.in_spec.shape
-    sizes = [size for size in sorted(BLOCKS, reverse=True) if size <= hop_length]
+    sizes = [size for size in sorted({*BLOCKS, hop_length}, reverse=True) if size <= hop_length]
     blocks = [period] if period else sizes if budget_ms is not None else [hop_length]
     device_blocks = (1.0, 1.0)
     refusal: BudgetError | None = None
@@ -68,7 +96,7 @@ def open_engine(
         try:
             plan = plan_budget(
                 stage,
-                SAMPLE_RATE,
+                rate,
                 budget_ms=budget_ms,
                 block=block,
                 device_blocks=device_blocks,
@@ -77,7 +105,7 @@ def open_engine(
         except BudgetError as error:
             refusal = error
             continue
-        device = PortAudioDevice(source, sink, sample_rate=SAMPLE_RATE, block=block)
+        device = PortAudioDevice(source, sink, sample_rate=rate, block=block)
         engine = LiveEngine(stage, device, plan, tap=tap)
         engine.start()
         parts = engine.latency_parts()
@@ -86,7 +114,7 @@ def open_engine(
         engine.stop()
         refusal = _refused(budget_ms, parts)
         # Most devices keep a fixed number of blocks: smaller ones need not be opened to know.
-        per_block = SAMPLE_RATE / block
+        per_block = rate / block
         device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
     assert refusal is not None
     raise refusal
@@ -147,8 +175,8 @@ def _virtual_mic(name: str) -> Iterator[str]:
         yield microphone.sink
 
 
-def _recorder(paths: list[str]) -> Recorder:
+def _recorder(paths: list[str], rate: int) -> Recorder:
     from rtaudio.devices.recorder import Recorder
 
     before, after = paths
-    return Recorder(before, after, SAMPLE_RATE)
+    return Recorder(before, after, rate)

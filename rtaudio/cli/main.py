@@ -17,7 +17,22 @@ from typing import NoReturn
 
 from rtaudio.errors import RtaudioError
 
-VERBS = ("demo", "denoise", "devices", "virtual_mic", "doctor", "models", "bench", "export", "train", "warm")
+VERBS = (
+    "demo",
+    "denoise",
+    "spot",
+    "enroll",
+    "words",
+    "vad",
+    "devices",
+    "virtual_mic",
+    "doctor",
+    "models",
+    "bench",
+    "export",
+    "train",
+    "warm",
+)
 
 INTERRUPTED = 130
 
@@ -28,6 +43,7 @@ examples:
   rtaudio denoise --virtual-mic                    a clean microphone for Zoom, OBS or a browser
   rtaudio denoise talk.wav -O clean.wav            a file
   rtaudio denoise recordings/ --out-dir clean/     a folder
+  rtaudio spot                                     words, as you speak them
   rtaudio bench --html bench.html                  will it run on this machine? a minute, and a page
 """
 

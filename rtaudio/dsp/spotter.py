@@ -41,6 +41,7 @@ class SpotEvent:
     - time_s: when it was noticed, in seconds of the stream.
     - score: the net's, averaged over the frames of `patience`; at least the threshold.
     - start_s, end_s: where the word seems to lie, by its level.
+    - clock_s: Unix time of `time_s`; None where the sound is not live.
     """
 
     time_s: float
@@ -48,6 +49,7 @@ class SpotEvent:
     score: float
     start_s: float
     end_s: float
+    clock_s: float | None = None
 
 
 class Spotter(NativeStage):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rtaudio.kernels.memory import JIT, f32, i64
 from rtaudio.kernels.simd import load, splat8, sum8
 from rtaudio.kernels.stft import move_down
+from rtaudio.kernels.window import sinc_rows
 
 TAPS, PHASES, KAISER_BETA = 32, 512, 10.6
 DELAY = TAPS // 2
@@ -45,10 +46,7 @@ def resample_state() -> NDArray[np.int64]:
 def _phase_table() -> NDArray[np.float32]:
     """(PHASES + 1, TAPS): row j gives the value j / PHASES samples after sample `TAPS/2 - 1`."""
     offset = np.arange(PHASES + 1)[:, None] / PHASES + TAPS // 2 - 1 - np.arange(TAPS)
-    taper = np.i0(KAISER_BETA * np.sqrt(np.clip(1 - (offset / (TAPS / 2)) ** 2, 0, 1)))
-    rows = np.sinc(offset) * taper
-    rows[np.abs(rows) < 1e-12 * np.max(rows)] = 0  # sin(pi n) is not quite 0; row 0 must be
-    return np.asarray((rows / rows.sum(axis=1, keepdims=True)).astype(np.float32))
+    return sinc_rows(offset, TAPS / 2, KAISER_BETA).astype(np.float32)
 
 
 @numba.njit("float32(int64, int64, float32)", **JIT)

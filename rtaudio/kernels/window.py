@@ -68,3 +68,18 @@ def dual_window(analysis: Window, synthesis: Window, hop_length: int) -> Window:
             f"largest, {np.max(weight):.3g}; use a shorter hop or a window that is not zero there"
         )
     return synthesis / weight[np.arange(analysis.size) % hop_length]
+
+
+def sinc_rows(offset: Window, half_width: float, beta: float, cutoff: float = 1.0) -> Window:
+    """Kaiser-windowed sinc at `offset` samples from its centre; each row is scaled to sum 1.
+
+    - offset: `(rows, taps)`; half_width: samples from the centre to the window's end.
+    - beta: 0.1102 (A - 8.7) keeps the stop band A dB down (Kaiser 1974, for A above 50).
+    - cutoff: where the response is halved, as a share of the Nyquist frequency.
+
+    At a cutoff of 1 and whole offsets a row is a single one, to the last bit.
+    """
+    taper = np.i0(beta * np.sqrt(np.clip(1 - (offset / half_width) ** 2, 0, 1)))
+    rows = np.sinc(cutoff * offset) * taper * (np.abs(offset) < half_width)
+    rows[np.abs(rows) < 1e-12 * np.max(rows)] = 0  # sin(pi n) is not quite 0
+    return np.asarray(rows / rows.sum(axis=1, keepdims=True))

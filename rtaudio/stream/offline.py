@@ -14,22 +14,24 @@ def run_offline(stage: Stage, x: Samples, *, blocks: Iterable[int] | None = None
 
     Takes float32 samples of any length and returns `x.size + stage.latency` of them: the output
     delayed by `latency`, its tail included, so `run_offline(stage, x)[stage.latency:]` is
-    aligned with `x`. The stage is not reset first: call `reset` to start afresh.
+    aligned with `x`. From a stage that changes the sample rate come as many as last that long.
+    The stage is not reset first: call `reset` to start afresh.
 
     `blocks` splits the input into blocks of those sizes on the way in, as a device would; the
     result is the same.
     """
-    (hop_length,) = stage.in_spec.shape
+    (hop_length,), (out_length,) = stage.in_spec.shape, stage.out_spec.shape
     total = x.size + stage.latency
-    padded = np.zeros(-(-total // hop_length) * hop_length, np.float32)
+    n_hops = -(-total // hop_length)
+    padded = np.zeros(n_hops * hop_length, np.float32)
     padded[: x.size] = x
-    out = np.empty_like(padded)
+    hops, out = padded.reshape(n_hops, hop_length), np.empty((n_hops, out_length), np.float32)
     done = 0
     for ready in _whole_hops(padded.size, hop_length, blocks):
-        while done < ready:
-            stage.process(padded[done : done + hop_length], out[done : done + hop_length])
-            done += hop_length
-    return out[:total]
+        while done < ready // hop_length:
+            stage.process(hops[done], out[done])
+            done += 1
+    return out.ravel()[: -(-total * out_length // hop_length)]
 
 
 def run_frames(stage: Stage, x: np.ndarray) -> np.ndarray:

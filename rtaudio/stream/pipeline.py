@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,8 @@ from rtaudio.stream.stage import NativeStage
 class Pipeline(NativeStage):
     """Native stages chained by address: one entry point, nothing recompiled when it changes.
 
-    Its latency is the sum of its stages'. A pipeline is itself a stage and can be nested.
+    Its latency is the sum of its stages', each brought from the rate that stage runs at to that
+    of the first one's input. A pipeline is itself a stage and can be nested.
     Raises ConfigError where it is empty or a stage's output is not what the next one takes.
     """
 
@@ -32,12 +34,16 @@ class Pipeline(NativeStage):
         buffers = {f"buffer_{i}": np.zeros(s.out_spec.size, np.float32) for i, s in enumerate(stages[:-1])}
         tables = {name: np.zeros(len(stages) * ROW, np.int64) for name in ("table", "hold_table")}
         arena = Arena((len(stages),), constants=tables, state=buffers)
+        latency = Fraction(0)
+        for stage in stages:
+            latency += stage.exact_latency / self.ratio
+            self.ratio *= stage.ratio
         super().__init__(
             chain_step.address,
             arena,
             stages[0].in_spec,
             stages[-1].out_spec,
-            sum(stage.latency for stage in stages),
+            latency,
         )
         self.children = tuple(stages)
         if any(stage.hold_entry for stage in stages):

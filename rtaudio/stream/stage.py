@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -39,8 +40,9 @@ class Spec:
 class Stage(Protocol):
     """One step of a pipeline: `in_spec` in, `out_spec` out, once a hop.
 
-    `latency` is the delay in samples between input and output. `process` never allocates,
-    locks, prints, raises or keeps `x`; a stage that was reset behaves exactly like a new one.
+    `latency` is the delay between input and output, in samples of the input. `process` never
+    allocates, locks, prints, raises or keeps `x`; a stage that was reset behaves exactly like a
+    new one.
     """
 
     in_spec: Spec
@@ -62,14 +64,21 @@ class NativeStage:
       (gains, say) instead of making a new one, for an overloaded engine; 0 where there is none.
     - arena: constants, live parameters and state.
     - children: stages whose state this one drives through addresses in its own arena.
+    - ratio: samples of its output for each of its input; 1 but for stages that change the rate.
+    - latency: in samples of its input, to the nearest whole one; `exact_latency` where a change of
+      rate makes it a fraction.
     """
 
     hold_entry: int = 0
     children: tuple[NativeStage, ...] = ()
+    ratio: Fraction = Fraction(1)
 
-    def __init__(self, entry: int, arena: Arena, in_spec: Spec, out_spec: Spec, latency: int = 0) -> None:
+    def __init__(
+        self, entry: int, arena: Arena, in_spec: Spec, out_spec: Spec, latency: int | Fraction = 0
+    ) -> None:
         self.entry, self.arena = entry, arena
-        self.in_spec, self.out_spec, self.latency = in_spec, out_spec, latency
+        self.in_spec, self.out_spec = in_spec, out_spec
+        self.latency, self.exact_latency = round(latency), Fraction(latency)
 
     def process(self, x: Samples, out: Samples) -> None:
         """Consume one hop `x` of `in_spec` and fill `out` of `out_spec`, both C-contiguous float32."""

@@ -9,6 +9,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
 
 
@@ -35,22 +36,22 @@ def build_denoiser(
     return pipeline
 
 
-def denoiser_of(pipeline: Pipeline) -> Denoiser:
+def denoiser_of(pipeline: NativeStage) -> Denoiser:
     """The net's stage in a pipeline of `build_denoiser`, for its parameters and meters."""
-    for stage in pipeline.stages:
+    for stage in pipeline.walk():
         if isinstance(stage, Denoiser):
             return stage
     raise ConfigError("this pipeline has no denoiser")
 
 
-def set_strength(pipeline: Pipeline, strength: float) -> None:
+def set_strength(pipeline: NativeStage, strength: float) -> None:
     """How much of what the net takes away is taken away, 0..1; may be called while audio flows."""
     if not 0 <= strength <= 1:
         raise ConfigError(f"strength={strength:g} must be from 0 to 1")
     denoiser_of(pipeline).set_param("strength", strength)
 
 
-def set_atten_limit(pipeline: Pipeline, atten_limit_db: float | None) -> None:
+def set_atten_limit(pipeline: NativeStage, atten_limit_db: float | None) -> None:
     """Most a frequency is attenuated in dB, None for no limit; may be called while audio flows."""
     if atten_limit_db is not None and not atten_limit_db >= 0:
         raise ConfigError(f"atten_limit_db={atten_limit_db:g} must be 0 or more")

@@ -8,6 +8,7 @@ import pytest
 
 from rtaudio.devices.simulated import Faults, SimulatedDevice, stall
 from rtaudio.dsp.delay import Delay
+from rtaudio.dsp.resample import at_rate
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
@@ -63,6 +64,26 @@ def test_live_equals_offline_to_the_bit(block):
     stats = engine.stats()
     assert (stats.deadline_misses, stats.ring_underflows, stats.ring_overflows) == (0, 0, 0)
     assert stats.hops * HOP >= NOISE.size
+
+
+@pytest.mark.parametrize(("rate", "block"), [(44100, 64), (44100, 441), (96000, 1024), (16000, 160)])
+def test_a_stage_at_another_rate_is_live_what_it_is_offline(rate, block):
+    engine, y = run(NOISE, stage=at_rate(make(), RATE, rate), sample_rate=rate, block=block)
+    assert engine.plan.hop_length == rate // 100
+    offline = run_offline(at_rate(make(), RATE, rate), NOISE)
+    np.testing.assert_array_equal(y[: NOISE.size], offline[: NOISE.size])
+    assert engine.plan.latency == engine.stage.latency == round(100 * rate / RATE + 80 * max(1, rate / RATE))
+
+
+def test_dry_sound_at_another_rate_is_in_step_with_wet():
+    """Half of the blocks come from a late engine: what is mended has the delay of what is not."""
+    stage = at_rate(Pipeline([Delay(HOP, HOP)]), RATE, 44100)
+    faults = Faults(hop_cost_us=[0.0] * 20 + [25_000.0])
+    tone = TONE[: RATE // 2]
+    engine, y = run(tone, stage=stage, sample_rate=44100, block=441, faults=faults)
+    assert engine.stats().ring_underflows > 0
+    late = y[stage.latency :][: tone.size]
+    assert np.max(np.abs(late - tone[: late.size])[2000:-2000]) < 1e-3
 
 
 def test_a_minute_in_virtual_time_is_exact():

@@ -7,6 +7,7 @@ from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.mel import MelSpectrogram, Mfcc
+from rtaudio.dsp.resample import Resample
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.live import LiveEngine
@@ -98,6 +99,20 @@ CASES = {
     "stft 480/160, hann": Case(lambda: stft(480, 160, "hann"), passes_delta=True, bound=1.1),
     "stft 512/100": Case(lambda: stft(512, 100), passes_delta=True, bound=1.1),
     "stft 960/480": Case(lambda: stft(960, 480), passes_delta=True, bound=1.1),
+    "resample 44.1 to 48": Case(lambda: Resample(44100, 48000, 441), passes_delta=True, bound=3),
+    "resample 48 to 44.1": Case(lambda: Resample(48000, 44100, 480), passes_delta=True, bound=3),
+    "resample 48 to 16": Case(lambda: Resample(48000, 16000, 480), passes_delta=True, bound=3),
+    "resample 8 to 96": Case(lambda: Resample(8000, 96000, 80), passes_delta=True, bound=3),
+    "resampled stft": Case(
+        lambda: Pipeline([Resample(44100, 48000, 441), stft(960, 480), Resample(48000, 44100, 480)]),
+        passes_delta=True,
+        bound=3,
+    ),
+    "resampled to mel": Case(
+        lambda: Pipeline(
+            [Resample(44100, 16000, 441), Analysis(512, 160), MelSpectrogram(512, 16000, 40, log="db")]
+        )
+    ),
     "dense": Case(lambda: Dense(*weights((70, 33), (70,)), "tanh"), bound=1),
     "causal conv": Case(lambda: conv(70, 4), bound=10),
     "lstm": Case(lambda: Lstm(*recurrent(4, 33, 20)), bound=1),

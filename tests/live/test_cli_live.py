@@ -1,5 +1,6 @@
 """The program itself on real servers: what it plays, what it records, how it ends."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from benchmarks.probe import Probe
 from benchmarks.servers import eventually
+from rtaudio.devices.portaudio import PortAudioDevice
+from rtaudio.dsp.resample import at_rate
 from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.weights import save_weights
@@ -51,7 +55,7 @@ def until_running(process):
     for line in process.stderr:
         seen.append(line)
         if "running" in line:
-            return
+            return seen
     pytest.fail(f"ended before it ran: {seen}")
 
 
@@ -61,6 +65,21 @@ def play_noise_into(server, sink, folder):
     (0.1 * np.random.default_rng(0).standard_normal(48000 * 120)).astype("<f4").tofile(path)
     form = ("--raw", "--rate=48000", "--channels=1", "--format=float32le", "--latency-msec=20")
     server.run("pacat", "--playback", f"--device={sink}", *form, str(path))
+
+
+@contextlib.contextmanager
+def noise_into(jack, client="PortAudio"):
+    """Play noise into a JACK client from this process, another client."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(jack.sample_rate * 60)
+    device, probe = PortAudioDevice(sample_rate=jack.sample_rate, block=jack.period), Probe(noise)
+    device.open(probe.callbacks)
+    device.start()
+    try:
+        (own,) = {port.split(":")[0] for port in jack.ports()} - {"system", client}
+        jack.wire(f"{own}:out_0", f"{client}:in_0")
+        yield
+    finally:
+        device.close()
 
 
 def test_what_goes_out_is_what_offline_makes_of_what_came_in(pulse_server, model, tmp_path):
@@ -133,3 +152,29 @@ def test_a_killed_one_s_microphone_is_removed(pulse_server, model):
     assert "left behind" in run("virtual-mic", "--status")[1]
     assert "removed" in run("virtual-mic", "--unload")[1]
     assert eventually(lambda: "no virtual" in run("virtual-mic", "--status")[1], "the removal")
+
+
+def test_a_device_at_another_rate_is_resampled(jack_44100, model, tmp_path):
+    files = tmp_path / "in.wav", tmp_path / "out.wav"
+    with start("denoise", "--model", model, "--record", *files, "--duration", "3", "--json") as process:
+        heard = until_running(process)
+        with noise_into(jack_44100):
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    (said,) = [line for line in heard if "44100" in line]
+    assert said == "rtaudio: the device runs at 44100 Hz: resampled to 48000 and back, 1.8 ms of delay\n"
+    told = json.loads(out)["budget"]
+    assert (told["sample_rate"], told["hop_length"], told["block"]) == (44100, 441, jack_44100.period)
+    assert told["parts_ms"]["algorithmic"] == pytest.approx(1000 * (441 + 2 * 40) / 44100, abs=1e-3)
+    (x, rate), (y, _) = (sf.read(path, dtype="float32") for path in files)
+    assert rate == 44100
+    assert np.std(x) > 0.01  # the noise was heard
+    expected = run_offline(at_rate(build_denoiser(model), 48000, 44100), x)[: y.size]
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_a_rate_without_whole_hops_is_refused_in_a_line(jack_22050, model):
+    code, _, err = run("denoise", "--model", model)
+    assert code == 3
+    assert "at 22050 Hz a hop is no whole number of samples" in err
+    assert err.count("\n") == 1

@@ -3,6 +3,7 @@ from itertools import cycle
 import numpy as np
 import pytest
 
+from rtaudio.dsp.resample import at_rate
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
@@ -61,6 +62,8 @@ def test_parameters_change_while_running(model):
     assert denoiser_of(pipeline).params == {"strength": 0.25, "floor": pytest.approx(0.1)}
     set_atten_limit(pipeline, None)
     assert denoiser_of(pipeline).params["floor"] == 0
+    set_strength(at_rate(pipeline, 48000, 44100), 0.5)
+    assert denoiser_of(pipeline).params["strength"] == 0.5
 
 
 @pytest.mark.parametrize("change", [{"strength": 1.5}, {"strength": float("nan")}, {"atten_limit_db": -1}])

@@ -163,7 +163,7 @@ class PortAudioDevice:
             rates = supported_rates(self.input, self.output) or "none of the usual rates"
             return DeviceError(
                 f"{self.names} cannot run at {self.sample_rate} Hz (works: {rates}):"
-                " use such a rate and resample with soxr"
+                " use such a rate, with rtaudio.dsp.resample.at_rate around the stage"
             )
         if code == sd._lib.paDeviceUnavailable:
             return DeviceError(f"{self.names} is busy: another program holds it, or its server is gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 from rtaudio.devices import pulse
 from rtaudio.devices.catalogue import DeviceInfo, Kind, find
@@ -102,16 +103,38 @@ def end_of(devices: list[DeviceInfo], device: DeviceInfo) -> int:
     return gate.index if device.node and gate else device.index
 
 
-def supported_rates(input: DeviceInfo, output: DeviceInfo) -> list[int]:
-    """Those of the usual rates that both devices accept; a microphone alone is its own output."""
+def supported_rates(input: DeviceInfo, output: DeviceInfo, rates: Sequence[int] = RATES) -> list[int]:
+    """Those of the rates that both devices accept, in the same order; none where one is busy.
+
+    A microphone alone is its own output.
+    """
     sd, devices = library(), list_devices()
+    ends = end_of(devices, input), end_of(devices, output)
     accepted = []
-    for rate in RATES:
+    for rate in rates:
         with quiet(), contextlib.suppress(sd.PortAudioError, ValueError):
-            sd.check_input_settings(end_of(devices, input), samplerate=rate, channels=1, dtype="float32")
+            sd.check_input_settings(ends[0], samplerate=rate, channels=1, dtype="float32")
             if output.out_channels:
-                sd.check_output_settings(
-                    end_of(devices, output), samplerate=rate, channels=1, dtype="float32"
-                )
+                sd.check_output_settings(ends[1], samplerate=rate, channels=1, dtype="float32")
             accepted.append(rate)
     return accepted
+
+
+def common_rate(input: DeviceInfo, output: DeviceInfo, wanted: int, multiple_of: int = 1) -> int:
+    """The rate to run both devices at: `wanted` where they can, else one of theirs.
+
+    Then their default rates come first, then the highest. Only multiples of `multiple_of` serve
+    (100 for hops of 10 ms). Where nothing is accepted it is `wanted`: opening will tell why.
+    Raises DeviceError where what is accepted doesn't serve.
+    """
+    if supported_rates(input, output, [wanted]):
+        return wanted
+    accepted = supported_rates(input, output, [input.default_rate, output.default_rate, *RATES[::-1]])
+    serving = [rate for rate in accepted if rate % multiple_of == 0]
+    if accepted and not serving:
+        names = " and ".join(dict.fromkeys(repr(device.name) for device in (input, output)))
+        raise DeviceError(
+            f"{names} cannot run at {wanted} Hz, and at {', '.join(map(str, dict.fromkeys(accepted)))} Hz "
+            f"a hop is no whole number of samples: set the device to a multiple of {multiple_of} Hz"
+        )
+    return serving[0] if serving else wanted
