@@ -45,7 +45,7 @@ from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.speech import tensor_shapes
-from rtaudio.nn.weights import find_weights, load_weights
+from rtaudio.nn.weights import find_weights, load_weights, save_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
@@ -141,15 +141,15 @@ def score_all(net: KeywordNet, material: Material, detector: Detector) -> dict[s
 
 def miss_table(
     report: Report, scored: dict[str, Scored], detector: Detector, real_hours: float
-) -> dict[str, float]:
-    """Misses by word and condition at each rate; returns each word's threshold at the lower rate."""
-    thresholds: dict[str, float] = {}
+) -> dict[str, dict[str, float]]:
+    """Misses by word and condition at each rate; returns each word's thresholds by rate."""
+    thresholds: dict[str, dict[str, float]] = {name: {} for name in scored}
     for rate in RATES:
         columns = ["word", "said", *(f"{c}, missed %" for c in CONDITIONS), "threshold", "false", "made h"]
         table = report.table(f"at {rate:g} false accepts an hour", columns)
         for name, s in scored.items():
             threshold, count = threshold_for(s.others, detector, int(rate * s.hours))
-            thresholds.setdefault(name, threshold)
+            thresholds[name][f"{rate:g}"] = threshold
             missed = [100 * s.missed(detector, c, threshold) for c in CONDITIONS]
             table.row(name, s.ends["clean"].size, *missed, threshold, count, s.hours)
         judged = [row for row in table.rows if row[0] in JUDGED] or table.rows
@@ -301,6 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", default="valid", help="what of an index.csv is used; all for everything")
     parser.add_argument("--model", default="keywords", help="a shipped model or a weights file (keywords)")
     parser.add_argument("--det", type=Path, metavar="PREFIX", help="write PREFIX.png and PREFIX.csv")
+    parser.add_argument("--card", action="store_true", help="write the thresholds into the weights' card")
     parser.add_argument("--quick", action="store_true", help="fewer hours, no peers")
     parser.add_argument("--json", metavar="FILE", help="write machine, tables and goals there too")
     args: Any = parser.parse_args(arguments)
@@ -315,7 +316,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     report, detector = Report("keywords"), Detector()
     scored = score_all(net, material, detector)
-    thresholds = miss_table(report, scored, detector, material.real_hours)
+    by_rate = miss_table(report, scored, detector, material.real_hours)
+    thresholds = {name: by[f"{RATES[0]:g}"] for name, by in by_rate.items()}
+    if args.card:
+        path, weights = find_weights(args.model), load_weights(find_weights(args.model))
+        card = {**weights.card, "thresholds": by_rate}
+        save_weights(path, weights.net, weights.config, weights.tensors, **card)
     latency_table(report, net, material, thresholds)
     if not args.quick:
         peer_table(report, scored, material, thresholds)

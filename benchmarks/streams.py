@@ -100,7 +100,7 @@ def noise_track(noises: Sequence[Recording], length: int, rng: np.random.Generat
     """Noises one after the other, each at the same power."""
     parts, total = [], 0
     while total < length:
-        wave = noises[rng.integers(len(noises))].wave
+        wave = noises[int(rng.integers(len(noises)))].wave
         if power(wave) > 1e-9:
             parts.append(wave / np.float32(np.sqrt(power(wave))))
             total += wave.size
@@ -122,7 +122,7 @@ def word_stream(
         wave = recording.wave * np.float32(0.05 / np.sqrt(active_power(recording.wave) + 1e-10))
         ends.append(total + spoken_span(recording.wave)[1])
         wave = np.concatenate([wave, np.zeros(round(GAP_S * SAMPLE_RATE), np.float32)])
-        parts.append(reverberant(wave, rooms[rng.integers(len(rooms))]) if rooms else wave)
+        parts.append(reverberant(wave, rooms[int(rng.integers(len(rooms)))]) if rooms else wave)
         total += wave.size
     stream = np.concatenate(parts)
     if noises:
@@ -143,13 +143,13 @@ def negative_streams(
     for number in range(passes):
         rng = np.random.default_rng((seed, number))
         parts: list[Samples] = []
-        for k in rng.permutation(len(recordings)):
+        for k in rng.permutation(len(recordings)).tolist():
             wave = recordings[k].wave
             if number:
                 wave = at_speed(wave, float(rng.uniform(0.87, 1.15)))
                 wave = wave * np.float32(0.05 / np.sqrt(active_power(wave) + 1e-10))
                 if rng.random() < 0.4:
-                    wave = reverberant(wave, rooms[rng.integers(len(rooms))])
+                    wave = reverberant(wave, rooms[int(rng.integers(len(rooms)))])
             parts += [wave, np.zeros(int(rng.uniform(0.1, 0.5) * SAMPLE_RATE), np.float32)]
         stream = np.concatenate(parts)
         if number % 2:

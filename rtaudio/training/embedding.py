@@ -169,7 +169,7 @@ class EmbeddingLoop(SpeechLoop):
         spectra, places = self.items.batch((self.run.seed, number), self.run.batch)
         return self._masked(features_of(self.net.trunk, spectra), number), places
 
-    def _loss(self, features: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
+    def _loss(self, features: Tensor, places: Tensor) -> Tensor:
         trunk = self.net.trunk
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, _ = trunk.logits(features, trunk.initial_state(len(features)).past)
@@ -197,7 +197,7 @@ class EmbeddingLoop(SpeechLoop):
         """The bundled negatives, and what the net was trained on."""
         net = self.speech_net
         tensors = {name: tensor.float().numpy() for name, tensor in net.state_dict().items()}
-        native = EmbeddingNet(net.config, tensors)  # type: ignore[arg-type]
+        native = EmbeddingNet(net.config, tensors)
         streams = []
         for number in range(NEGATIVE_STREAMS):
             rng = np.random.default_rng((23, number))

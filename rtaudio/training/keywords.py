@@ -187,7 +187,7 @@ class KeywordLoop(SpeechLoop):
         spectra, places = self.streams.batch((self.run.seed, number), self.run.batch)
         return self._masked(features_of(self.net, spectra), number), places
 
-    def _loss(self, features: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
+    def _loss(self, features: Tensor, places: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, _ = self.net.logits(features, self.net.initial_state(len(features)).past)
         return keyword_loss(logits.float(), places, self.net.config.stride)

@@ -78,6 +78,9 @@ class Loop:
     A kind of training says what a batch is (`_prepare`) and what it costs (`_loss`).
     """
 
+    net: Any
+    average: Any
+
     def __init__(self, make_net: Callable[[], nn.Module], run: RunConfig) -> None:
         torch.set_num_threads(run.threads)
         torch.manual_seed(run.seed)
@@ -189,7 +192,7 @@ class Trainer(Loop):
         planes = loss_planes(batch.noisy, batch.target, batch.mask)
         return batch.noisy.to(self.device), planes.to(self.device)
 
-    def _loss(self, noisy: Tensor, planes: LossPlanes) -> Tensor:  # type: ignore[override]
+    def _loss(self, noisy: Tensor, planes: LossPlanes) -> Tensor:
         """The net runs in bfloat16 (a third faster on a CPU that has it), the loss in float32."""
         with torch.autocast(self.device.type, torch.bfloat16):
             gains = self.net(noisy)

@@ -42,7 +42,8 @@ class SpeechLoop(Loop):
     @property
     def speech_net(self) -> SpeechNet:
         """The averaged net, without what only training needs."""
-        return self.average  # type: ignore[return-value]
+        net: SpeechNet = self.average
+        return net
 
     def score(self) -> float:
         """How well the averaged net does on validation recordings."""
@@ -71,7 +72,7 @@ def features_of(net: SpeechNet, spectra: Tensor) -> Tensor:
 @torch.no_grad()
 def outputs_of(net: SpeechNet, features: Tensor, chunk: int = 64) -> Tensor:
     """The net's logits `(B, T / stride, n_outputs)`, a few items at a time."""
-    parts = [net.logits(x, net.initial_state(len(x)).past)[0] for x in features.split(chunk)]
+    parts = [net.logits(x, net.initial_state(len(x)).past)[0] for x in torch.split(features, chunk)]
     return torch.cat(parts)
 
 

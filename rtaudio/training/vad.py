@@ -148,7 +148,7 @@ class VadLoop(SpeechLoop):
             labels, self.net.config.stride
         )
 
-    def _loss(self, features: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+    def _loss(self, features: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, _ = self.net.logits(features, self.net.initial_state(len(features)).past)
         return functional.binary_cross_entropy_with_logits(logits[:, :, 0].float(), labels)
