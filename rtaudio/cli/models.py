@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
             scores,
         )
     console().print(shown)
+    print(f"int8 kernels here, for --precision int8 and an overloaded engine: {int8_kernels()}")
     for model in models:
         print(f"card: {model['card_file']}")
     return 0
@@ -67,7 +68,15 @@ def _describe(name: str) -> dict[str, Any]:
         "scores": weights.card.get("scores") or _scores_of_run(weights.card.get("run", {})),
         "card_file": str(path.with_suffix(".md")),
         "card": weights.card,
+        "int8_kernels": int8_kernels(),
     }
+
+
+def int8_kernels() -> str:
+    """How this CPU sums products of bytes."""
+    from rtaudio.kernels.simd_int8 import DOT4_KIND
+
+    return DOT4_KIND
 
 
 def _flat(scores: Any) -> list[tuple[str, Any]]:

@@ -3,13 +3,15 @@
 Where their programs are missing a test is skipped by name; with CI set it fails instead.
 """
 
+import contextlib
 import dataclasses
 import os
+import subprocess
 
 import numpy as np
 import pytest
 
-from benchmarks.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing, small_disk
+from rtaudio.devices.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
 from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.weights import save_weights
@@ -25,6 +27,19 @@ def give_up(reason):
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """Mount a file system of `size` bytes at `folder`, to be filled; PermissionError if not allowed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        raise PermissionError("mounting a small tmpfs needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 @pytest.fixture
 def small_folder(tmp_path):
     """A folder on a disk of 256 KiB: a little over half a second of two recordings."""
@@ -35,26 +50,10 @@ def small_folder(tmp_path):
         give_up(str(error))
 
 
-def jack_at(sample_rate):
-    need(JACK_PROGRAMS, "jackd2")
-    return JackServer(sample_rate)
-
-
 @pytest.fixture
 def jack():
-    with jack_at(48000) as server:
-        yield server
-
-
-@pytest.fixture
-def jack_44100():
-    with jack_at(44100) as server:
-        yield server
-
-
-@pytest.fixture
-def jack_22050():
-    with jack_at(22050) as server:
+    need(JACK_PROGRAMS, "jackd2")
+    with JackServer() as server:
         yield server
 
 
