@@ -96,8 +96,12 @@ class Report:
         for goal in self.goals:
             print(goal)
         if json_path:
-            Path(json_path).write_text(json.dumps(self.as_dict(), indent=1, default=float) + "\n")
+            self.save(json_path)
         return 0 if all(goal.met for goal in self.goals) else 1
+
+    def save(self, json_path: str) -> None:
+        """Write what there is so far."""
+        Path(json_path).write_text(json.dumps(self.as_dict(), indent=1, default=float) + "\n")
 
     def as_dict(self) -> dict[str, Any]:
         tables = [{"title": t.title, "columns": list(t.columns), "rows": t.rows} for t in self.tables]

@@ -33,6 +33,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("--model", default="standard", metavar="NAME|FILE", help="see `rtaudio models`")
     parser.add_argument("--backend", default="native", metavar="LIST", help="of native, onnx, torch (native)")
+    parser.add_argument("--device", default="cpu", metavar="LIST", help="of cpu, cuda; torch runs on both")
     parser.add_argument(
         "--budget", type=milliseconds, default=40.0, metavar="MS", help="delay to stay within (40ms)"
     )
@@ -67,7 +68,12 @@ def run(args: argparse.Namespace) -> int:
     from rtaudio.tasks.bench_compare import compare, read_report
 
     settings = BenchSettings(
-        args.model, tuple(args.backend.split(",")), args.budget, args.duration, args.load
+        args.model,
+        tuple(args.backend.split(",")),
+        args.budget,
+        args.duration,
+        args.load,
+        tuple(args.device.split(",")),
     )
     old = read_report(args.compare) if args.compare else None
     for path in (args.json, args.html):

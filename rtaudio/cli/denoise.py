@@ -44,6 +44,9 @@ def _add_live(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--budget", type=milliseconds, metavar="MS", help="delay from microphone to speakers, such as 40ms"
     )
+    group.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="what runs the net; a GPU adds one hop (cpu)"
+    )
     group.add_argument("--duration", type=positive, metavar="S", help="stop after so many seconds")
     group.add_argument(
         "--record", nargs=2, metavar=("IN.wav", "OUT.wav"), help="keep what came in and went out"
@@ -66,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     live = {"--input": args.input, "--output": args.output, "--virtual-mic": args.virtual_mic is not None}
     live |= {"--budget": args.budget, "--duration": args.duration, "--record": args.record}
+    live |= {"--device": args.device != "cpu"}
     files = {"-O": args.out_file, "--out-dir": args.out_dir, "--resume": args.resume}
     misplaced = live if args.inputs else files
     for option, given in misplaced.items():

@@ -25,7 +25,7 @@ from rtaudio.dsp.resample import at_rate
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.errors import BudgetError
+from rtaudio.errors import BudgetError, DeviceError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
 
@@ -36,7 +36,7 @@ SAMPLE_RATE = 48000
 
 
 def run(args: argparse.Namespace) -> int:
-    stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    stage = _build(args)
     plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)  # what no device could meet is refused first
     with contextlib.ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -70,6 +70,20 @@ def _device_rate(stage: NativeStage, source: str | None, sink: str | None) -> in
         delay_ms = 1000 * (at_rate(stage, SAMPLE_RATE, rate).latency / rate - stage.latency / SAMPLE_RATE)
         note(f"the device runs at {rate} Hz: resampled to {SAMPLE_RATE} and back, {delay_ms:.1f} ms of delay")
     return rate
+
+
+def _build(args: argparse.Namespace) -> NativeStage:
+    """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
+    native = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    if args.device == "cpu":
+        return native
+    from rtaudio.tasks.denoise_gpu import on_gpu
+
+    try:
+        return on_gpu(args.model, native)
+    except DeviceError as error:
+        note(f"{error}; denoising on the CPU")
+        return native
 
 
 def open_engine(

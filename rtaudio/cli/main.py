@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import NoReturn
 
 from rtaudio.errors import RtaudioError
@@ -73,9 +74,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    # SIGTERM ends a stream as Ctrl-C does: devices closed, virtual microphone gone, summary printed.
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
     with contextlib.suppress(ValueError):  # signals can only be set in the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # SIGTERM ends a stream as Ctrl-C does: devices closed, virtual microphone gone, summary printed.
+        signal.signal(signal.SIGTERM, interrupt)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, interrupt)
     try:
         args = build_parser().parse_args(argv)
         code = int(args.run(args))
@@ -90,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if interrupts:  # C code makes other exceptions of it: numpy, while it is imported, an ImportError
+            return _fail("interrupted", INTERRUPTED)
         if os.environ.get("RTAUDIO_DEBUG"):
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -93,6 +93,7 @@ def print_summary(told: dict[str, Any]) -> None:
         ("nan_hops", "hops muted (NaN)"),
         ("restarts", "device restarts"),
         ("late_worker_hops", "late worker hops"),
+        ("spare_worker_hops", "  the native net stood in for"),
     ):
         if stats[name]:
             shown.add_row(label, str(stats[name]), "")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -181,32 +183,29 @@ class AudioWriter:
             subtype = "OPUS"
         if subtype is None or not sf.check_format(file_format, subtype):
             subtype = sf.default_subtype(file_format)
-        self._part = self._make_part()
+        self._part = self._unused_path()
+        # Known before the file is there: an interrupt at any moment leaves nothing behind.
+        self._discard = weakref.finalize(self, self._part.unlink, missing_ok=True)
+        try:
+            os.close(os.open(self._part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError as error:
+            raise AudioFileError(f"{self.name}: cannot be written ({error.strerror})") from None
         try:
             self._file = sf.SoundFile(self._part, "w", sample_rate, channels, subtype, format=file_format)
         except (sf.SoundFileError, ValueError, TypeError):
-            self._part.unlink(missing_ok=True)
+            self._discard()
             raise AudioFileError(
                 f"{self.name}: {file_format} cannot hold {channels} channels at {sample_rate} Hz"
             ) from None
-        except BaseException:  # an interrupt just now leaves no file either
-            self._part.unlink(missing_ok=True)
-            raise
 
-    def _make_part(self) -> Path:
+    def _unused_path(self) -> Path:
         folder = None if self.path is None else self.path.parent
         if folder is not None and not folder.is_dir():
             raise AudioFileError(f"{self.name}: there is no folder {folder}")
         if self.path is not None and self.path.is_dir():
             raise AudioFileError(f"{self.name}: is a folder")
-        try:
-            handle, part = tempfile.mkstemp(
-                ".part", ".rtaudio-" if self.path is None else f".{self.path.stem}-", folder
-            )
-        except OSError as error:
-            raise AudioFileError(f"{self.name}: cannot be written ({error.strerror})") from None
-        os.close(handle)
-        return Path(part)
+        stem = ".rtaudio" if self.path is None else f".{self.path.stem}"
+        return Path(folder or tempfile.gettempdir()) / f"{stem}-{secrets.token_hex(4)}.part"
 
     def write(self, x: Frames) -> None:
         """Append frames `(n, channels)`; integer formats clip at full scale."""
@@ -242,4 +241,4 @@ class AudioWriter:
             raise AudioFileError(f"{self.name}: cannot be written ({error.strerror})") from None
         finally:
             self._file.close()
-            self._part.unlink(missing_ok=True)
+            self._discard()

@@ -171,6 +171,7 @@ class LiveEngine:
             nan_hops=int(words[w.NAN_HOPS]),
             restarts=self._restarts,
             late_worker_hops=sum(worker.late_hops for worker in self._workers),
+            spare_worker_hops=sum(worker.spare_hops for worker in self._workers),
             overload_level=int(words[w.LEVEL]),
             compute_us_p50=p50,
             compute_us_p99=p99,

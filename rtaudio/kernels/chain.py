@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 
 from rtaudio.kernels.clock import flush_denormals, restore_denormals
-from rtaudio.kernels.memory import JIT, STEP, call_step, i64
+from rtaudio.kernels.memory import JIT, STEP, call_step, i8, i64
 
 ROW = 4
 
@@ -40,6 +40,17 @@ def chain_step(state: int, x: int, out: int) -> None:
 def chain_hold_step(state: int, x: int, out: int) -> None:
     """Run a chain by its hold table: stages that can, repeat their last decision."""
     _run(state, x, out, 2)
+
+
+@numba.njit("void(int64, int64)", **JIT)
+def reset_arenas(rows: int, count: int) -> None:
+    """Copy initial states back. A row is three words: destination, source, bytes (`Arena.reset_copy`)."""
+    words = i64(rows, 3 * count)
+    for row in range(count):
+        size = words[3 * row + 2]
+        state, initial = i8(words[3 * row], size), i8(words[3 * row + 1], size)
+        for i in range(size):
+            state[i] = initial[i]
 
 
 def _array_signatures() -> list[types.Type]:

@@ -14,9 +14,10 @@ import numpy as np
 
 from rtaudio.kernels import live as w
 from rtaudio.kernels.callback import time_ns
+from rtaudio.kernels.chain import reset_arenas
 from rtaudio.kernels.clock import flush_denormals, restore_denormals, sleep_us
 from rtaudio.kernels.drift import push_resampled
-from rtaudio.kernels.memory import JIT, call_step, f32, f64, i8, i64, load_acquire, store_release
+from rtaudio.kernels.memory import JIT, call_step, f32, f64, i64, load_acquire, store_release
 from rtaudio.kernels.overload import BYPASSED, HELD, climb_or_descend
 from rtaudio.kernels.ring import READ, WRITE, ring_fill, ring_pull, ring_push, ring_skip
 
@@ -38,12 +39,7 @@ def bin_of(ns: int) -> int:
 def reset_stage(memory: int) -> None:
     """Copy every arena's initial state back."""
     words = i64(memory, w.N_WORDS)
-    rows = i64(words[w.RESETS], 3 * words[w.N_RESETS])
-    for row in range(words[w.N_RESETS]):
-        size = rows[3 * row + 2]
-        state, initial = i8(rows[3 * row], size), i8(rows[3 * row + 1], size)
-        for i in range(size):
-            state[i] = initial[i]
+    reset_arenas(words[w.RESETS], words[w.N_RESETS])
 
 
 @numba.njit(**JIT)

@@ -31,7 +31,9 @@ class StreamStats:
     nan_hops: int = 0
     restarts: int = 0
     late_worker_hops: int = 0
-    """Hops that a Python stage's worker did not finish in time; dry sound stood in for them."""
+    """Hops that a Python stage's worker did not finish in time; dry sound stood in for them, or the spare."""
+    spare_worker_hops: int = 0
+    """Those of them that a native spare stood in for."""
     overload_level: int = 0
     """0 full net, 1 hold the last gains, 2 bypass."""
     compute_us_p50: float = 0.0

@@ -1,4 +1,4 @@
-"""Stages that need Python, behind a deadline: late ones cost a hop of dry sound, never a stall."""
+"""Stages that need Python, behind a deadline: a late hop is stood in for, and never stalls the sound."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ class WorkerStage(NativeStage):
     pipeline for it never waits. Offline, `process` does the work at once, so the result is the
     same as live whenever the worker is in time.
 
-    Raises ConfigError where the stage does not take and give hops of the same length, or
-    `delay_hops` is below 1.
+    - spare: a native stage that does the same. It costs nothing until a hop is late: then it
+      starts, new, and soon stands in for late hops (`rtaudio.kernels.worker`), where without it,
+      and until then, the dry sound does.
+
+    Raises ConfigError where the stage does not take and give hops of the same length, the spare
+    differs from it in that or in latency, or `delay_hops` is below 1.
     """
 
-    def __init__(self, stage: Stage, delay_hops: int = 1) -> None:
+    def __init__(self, stage: Stage, delay_hops: int = 1, spare: NativeStage | None = None) -> None:
         if stage.in_spec != stage.out_spec or len(stage.in_spec.shape) != 1:
             raise ConfigError(
                 f"a worker's stage takes and gives hops of samples, "
@@ -38,22 +42,38 @@ class WorkerStage(NativeStage):
             )
         if delay_hops < 1:
             raise ConfigError(f"delay_hops={delay_hops} must be at least 1")
+        if spare is not None and (spare.in_spec, spare.latency) != (stage.in_spec, stage.latency):
+            raise ConfigError(
+                f"a spare of hop {spare.in_spec.size} and latency {spare.latency} can't stand in for "
+                f"a stage of {stage.in_spec.size} and {stage.latency}"
+            )
         self.inner, self.delay_hops = stage, delay_hops
+        self.children = () if spare is None else (spare,)
         (hop,) = stage.in_spec.shape
         latency = stage.latency + delay_hops * hop
         self._in, self._out = (Ring(_room(hop)) for _ in range(2))
         history = 1 << (latency + 2 * hop).bit_length()
         words = (hop, delay_hops, latency, history, self._in.address, self._out.address)
-        sizes = {"history": history, "frame": hop + 1, "pending": hop + 1, "edge": 1}
+        sizes = {
+            "history": history,
+            "frame": hop + 1,
+            "pending": hop + 1,
+            "stand_in": hop,
+            "spare_hop": 2 * hop,
+            "edge": 2,
+        }
         state: dict[str, np.ndarray] = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
-        state["flags"] = np.zeros(3, np.int64)
+        state["flags"] = np.zeros(k.N_FLAGS, np.int64)
         state["flags"][k.WAS_RESET] = 1
-        arena = Arena(words, constants={"counts": np.zeros(2, np.int64)}, state=state)
+        constants = {"counts": np.zeros(3, np.int64), "spare": np.zeros(k.N_SPARE, np.int64)}
+        arena = Arena(words, constants=constants, state=state)
         arena["flags"][k.WAS_RESET] = 0  # set only where the engine puts the initial state back
         super().__init__(k.worker_step.address, arena, stage.in_spec, stage.out_spec, latency)
+        self._bind()
         self._frames = np.zeros((2, hop + 1), np.float32)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.failure: Exception | None = None
 
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
@@ -69,10 +89,17 @@ class WorkerStage(NativeStage):
 
     def clone(self) -> Self:
         """An independent stage that goes on from this one's state; the inner stage is deep-copied."""
-        other = type(self)(copy.deepcopy(self.inner), self.delay_hops)
+        spare = self.children[0].clone() if self.children else None
+        other = type(self)(copy.deepcopy(self.inner), self.delay_hops, spare)
         for mine, its in zip(self._own_memory(), other._own_memory(), strict=True):
             its[:] = mine
         return other
+
+    def _bind(self) -> None:
+        for spare in self.children:
+            self._resets = np.array([arena.reset_copy for arena in spare.arenas()], np.int64)
+            resets = self._resets.ctypes.data, len(self._resets)
+            self.arena["spare"][:] = spare.entry, spare.arena.address, *resets
 
     def _own_memory(self) -> list[np.ndarray]:
         rings = [ring.bytes for ring in (self._in, self._out)]
@@ -93,9 +120,15 @@ class WorkerStage(NativeStage):
         """Hops whose result was not there in time."""
         return int(self.arena["counts"][k.N_LATE])
 
+    @property
+    def spare_hops(self) -> int:
+        """How many of the late hops the spare stood in for."""
+        return int(self.arena["counts"][k.N_STOOD_IN])
+
     def start(self) -> None:
         """Begin to work in a thread; the engine calls this."""
         self._stop.clear()
+        self.failure = None
         self._thread = threading.Thread(target=self._run, name="rtaudio-worker", daemon=True)
         self._thread.start()
 
@@ -106,9 +139,12 @@ class WorkerStage(NativeStage):
             self._thread = None
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            if not self._work_off():
-                self._stop.wait(IDLE_S)
+        try:
+            while not self._stop.is_set():
+                if not self._work_off():
+                    self._stop.wait(IDLE_S)
+        except Exception as error:  # whatever the stage raises: all hops are late from now on
+            self.failure = error
 
     def _work_off(self) -> bool:
         """Process what has been handed over; False where there was nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.weights import digest
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import overhead_ns
-from rtaudio.tasks.bench_backends import BACKENDS, Backend, build_backend, denoise_stages, load_model
+from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend, build_backend, denoise_stages, load_model
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
 from rtaudio.tasks.machine import environment
@@ -37,6 +37,7 @@ class BenchSettings:
 
     - duration_s: paced time, shared out among the backends.
     - load: what else the machine does meanwhile, one of `LOADS`.
+    - devices: of `DEVICES`; each backend is measured on those of them it knows.
     """
 
     model: str | Path = "standard"
@@ -44,17 +45,29 @@ class BenchSettings:
     budget_ms: float = 40.0
     duration_s: float = 60.0
     load: str = "none"
+    devices: tuple[str, ...] = ("cpu",)
 
     def __post_init__(self) -> None:
-        for what, names, known in (("backend", self.backends, BACKENDS), ("load", (self.load,), LOADS)):
+        named: list[tuple[str, tuple[str, ...], Collection[str]]] = [
+            ("backend", self.backends, BACKENDS),
+            ("device", self.devices, DEVICES),
+            ("load", (self.load,), LOADS),
+        ]
+        for what, names, known in named:
             for name in names:
                 if name not in known:
                     raise ConfigError(f"unknown {what} {name!r}; there are: {', '.join(known)}")
         if not self.backends or len(set(self.backends)) < len(self.backends):
             raise ConfigError(f"backends={','.join(self.backends)!r} must be one or more, each named once")
+        for name in self.backends:
+            if not self.devices_of(name):
+                raise ConfigError(f"the backend {name} does not run on {' or '.join(self.devices)}")
         for name in ("budget_ms", "duration_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name):g} must be above 0")
+
+    def devices_of(self, backend: str) -> list[str]:
+        return [device for device in self.devices if backend in DEVICES[device]]
 
 
 Progress = Callable[[float], None]
@@ -123,7 +136,11 @@ def run_bench(
     stages = denoise_stages(weights)
     config, pipeline = stages[1].config, Pipeline(stages)
     period_ns = round(1e9 * config.hop_length / config.sample_rate)
-    backends = [build_backend(name, weights) for name in settings.backends]
+    backends = [
+        build_backend(name, weights, device)
+        for name in settings.backends
+        for device in settings.devices_of(name)
+    ]
     plan, too_long = choose_plan(pipeline, config.sample_rate, settings.budget_ms)
     here = environment()
     measurement = Measurement(backends, settings.duration_s, period_ns)

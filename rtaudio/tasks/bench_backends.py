@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from rtaudio.nn.optional import require
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 from rtaudio.stream.stage import Samples
 from rtaudio.stream.timing import HopTimes, NativeTimer, time_calls
+from rtaudio.tasks.bench_gpu import GpuBackend
 from rtaudio.tasks.demo import load_demo
 
 STAGES: tuple[str, ...] = ("STFT", "net", "inverse STFT")
@@ -109,7 +110,10 @@ def _torch(weights: Weights, hops: Samples) -> Backend:
     return PythonBackend("torch", weights, net, hops)
 
 
-BACKENDS = {"native": _native, "onnx": _onnx, "torch": _torch}
+Builders = Mapping[str, Callable[[Weights, Samples], Backend]]
+
+BACKENDS: Builders = {"native": _native, "onnx": _onnx, "torch": _torch}
+DEVICES: Mapping[str, Builders] = {"cpu": BACKENDS, "cuda": {"torch": GpuBackend}}
 
 
 def load_model(model: str | Path) -> Weights:
@@ -117,13 +121,13 @@ def load_model(model: str | Path) -> Weights:
     return load_weights(find_weights(model))
 
 
-def build_backend(name: str, weights: Weights) -> Backend:
-    """A backend of `BACKENDS` with the bundled recording as its input.
+def build_backend(name: str, weights: Weights, device: str = "cpu") -> Backend:
+    """A backend of a device, one of `DEVICES`, with the bundled recording as its input.
 
-    Raises MissingLibraryError where it needs a package that isn't installed, WeightsError for
-    weights of another net.
+    Raises MissingLibraryError where it needs a package that isn't installed, DeviceError where
+    there is no such device, WeightsError for weights of another net.
     """
     hop_length = Denoiser.from_weights(weights).config.hop_length
     noisy = load_demo().noisy
     hops = noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length)
-    return BACKENDS[name](weights, np.ascontiguousarray(hops))
+    return DEVICES[device][name](weights, np.ascontiguousarray(hops))

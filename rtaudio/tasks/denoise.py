@@ -36,24 +36,24 @@ def build_denoiser(
     return pipeline
 
 
-def denoiser_of(pipeline: NativeStage) -> Denoiser:
-    """The net's stage in a pipeline of `build_denoiser`, for its parameters and meters."""
-    for stage in pipeline.walk():
-        if isinstance(stage, Denoiser):
-            return stage
-    raise ConfigError("this pipeline has no denoiser")
+def denoiser_of(stage: NativeStage) -> Denoiser:
+    """The native net in what `build_denoiser` made, for its parameters and meters."""
+    for part in stage.walk():
+        if isinstance(part, Denoiser):
+            return part
+    raise ConfigError("this stage has no denoiser")
 
 
-def set_strength(pipeline: NativeStage, strength: float) -> None:
+def set_strength(stage: NativeStage, strength: float) -> None:
     """How much of what the net takes away is taken away, 0..1; may be called while audio flows."""
     if not 0 <= strength <= 1:
         raise ConfigError(f"strength={strength:g} must be from 0 to 1")
-    denoiser_of(pipeline).set_param("strength", strength)
+    denoiser_of(stage).set_param("strength", strength)
 
 
-def set_atten_limit(pipeline: NativeStage, atten_limit_db: float | None) -> None:
+def set_atten_limit(stage: NativeStage, atten_limit_db: float | None) -> None:
     """Most a frequency is attenuated in dB, None for no limit; may be called while audio flows."""
     if atten_limit_db is not None and not atten_limit_db >= 0:
         raise ConfigError(f"atten_limit_db={atten_limit_db:g} must be 0 or more")
     floor = 0.0 if atten_limit_db is None else 10 ** (-atten_limit_db / 20)
-    denoiser_of(pipeline).set_param("floor", floor)
+    denoiser_of(stage).set_param("floor", floor)

@@ -128,6 +128,8 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
         ["--budget", "-3"],
         ["--duration", "0"],
         ["--load", "disk"],
+        ["--device", "tpu"],
+        ["--device", "cuda"],  # native runs on the CPU
         ["--model", "mystery"],
         ["--compare", "nowhere.json"],
         ["--json", "nowhere/report.json"],
@@ -146,6 +148,29 @@ def test_without_its_package_a_backend_names_the_extra(rtaudio, model, monkeypat
     code, _, err = rtaudio("bench", "--model", model, "--backend", "native,onnx")
     assert (code, err.count("\n")) == (3, 1)
     assert "pip install 'rtaudio[onnx]'" in err
+
+
+def test_a_gpu_that_is_not_there_is_one_line(rtaudio, model):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    code, out, err = rtaudio("bench", "--model", model, "--backend", "native,torch", "--device", "cpu,cuda")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "device cuda" in err
+
+
+def test_torch_is_measured_on_each_device(rtaudio, model, monkeypatch):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():  # the CPU stands in for it: the program is the same
+        monkeypatch.setattr("rtaudio.nn.cuda.cuda_device", lambda: torch.device("cpu"))
+    code, out, _ = rtaudio(
+        "bench", "--model", model, "--duration", SECONDS, "--json",
+        "--backend", "native,torch", "--device", "cpu,cuda",
+    )  # fmt: skip
+    assert code == 0
+    told = [(b["backend"], list(b["stage_us"])) for b in json.loads(out)["backends"]]
+    parts = ["STFT", "net", "inverse STFT"]
+    assert told == [("native", parts), ("torch", parts), ("torch, cuda", ["hop, host to host"])]
 
 
 def missed_report(measured):

@@ -51,6 +51,16 @@ def test_each_utterance_is_one_event_at_its_time(rate):
         assert event.start_s < event.end_s <= event.time_s
 
 
+def test_golden_events():
+    """To the sample, and to 1e-5 in the score: what a change of any part would move."""
+    events = spot(script(RATE, (0.5, "low"), (1.2, "high"), seconds=2))
+    assert [(e.word, e.time_s, e.start_s, e.end_s) for e in events] == [
+        ("low", 0.54, 0.5, 0.53),
+        ("high", 1.24, 1.2, 1.23),
+    ]
+    assert [e.score for e in events] == pytest.approx([0.5901809, 0.5517704], abs=1e-5)
+
+
 def test_scores_are_the_same_through_the_spectrum_of_48_khz():
     x16 = script(16000, (0.5, "low"), (1.2, "high"), seconds=2)
     x48 = script(48000, (0.5, "low"), (1.2, "high"), seconds=2)

@@ -132,6 +132,9 @@ CASES = {
     "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
     "mfcc": Case(lambda: Mfcc(40, 13)),
     "worker": Case(lambda: WorkerStage(Gain(160, -6.0)), passes_delta=True, bound=1),
+    "worker with a spare": Case(
+        lambda: WorkerStage(Delay(160, 7), 1, Pipeline([Delay(160, 7)])), passes_delta=True, bound=1
+    ),
     "worker in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
     ),

@@ -9,7 +9,8 @@ from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError
-from rtaudio.kernels.worker import TAGS
+from rtaudio.kernels.worker import AWAKE_HOPS, TAGS, WARM_HOPS
+from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import Spec
@@ -164,6 +165,91 @@ def test_a_native_stage_in_a_worker_is_cloned_and_saved_with_its_queues():
         Pipeline([WorkerStage(Negate())]).save_state()
 
 
+@native_stage(state={"hops": 0.0})
+def negate(state, x, out):
+    """What `Negate` does; its state, too."""
+    for i in range(x.size):
+        out[i] = -x[i]
+    state.hops += 1
+
+
+def late_in(stage, x, late):
+    """Run only the native step, as the engine does; in the hops `late` the worker gets nothing done."""
+    out = np.empty_like(x)
+    for i in range(x.size // HOP):
+        hop = slice(i * HOP, (i + 1) * HOP)
+        super(WorkerStage, stage).process(x[hop], out[hop])
+        if i not in late:
+            stage._work_off()
+    return out
+
+
+def test_a_spare_wakes_with_trouble_and_stands_in_once_it_is_warm():
+    spare = negate(HOP)
+    stage = WorkerStage(Negate(), 2, spare)
+    tone = np.sin(2 * np.pi * 300 * np.arange(120 * HOP) / RATE).astype(np.float32)
+    out = late_in(stage, tone, range(10, 100))
+    wet = delayed(tone, 2)[: out.size]
+    warm = 12 + WARM_HOPS  # results are wanted two hops later
+    dry = slice(15 * HOP, warm * HOP)
+    np.testing.assert_allclose(out[dry], -wet[dry], atol=1e-4)
+    rest = slice((warm + 1) * HOP, None)
+    np.testing.assert_allclose(out[rest], wet[rest], atol=1e-6)  # as if nothing were late
+    assert stage.late_hops - stage.spare_hops == WARM_HOPS
+    assert np.max(np.abs(np.diff(out))) < 0.15
+    assert spare.arena["hops"] == 120 - 12
+
+
+def test_a_spare_sleeps_until_then_and_again_when_all_is_well_and_wakes_up_new():
+    spare = negate(HOP)
+    stage = WorkerStage(Negate(), 1, spare)
+    silence = np.zeros((AWAKE_HOPS + 100) * HOP, np.float32)
+    late_in(stage, silence[: 50 * HOP], ())
+    assert spare.arena["hops"] == 0
+    late_in(stage, silence, [0, 1])
+    assert (stage.late_hops, stage.spare_hops) == (2, 0)
+    assert spare.arena["hops"] == AWAKE_HOPS + 1
+    late_in(stage, silence[: 50 * HOP], range(50))
+    assert spare.arena["hops"] == 49  # the first result wanted was there already
+    assert stage.spare_hops == 49 - WARM_HOPS
+
+
+def test_a_lone_late_hop_while_the_spare_is_warm_cannot_be_heard():
+    stage = WorkerStage(Negate(), 1, negate(HOP))
+    x = np.random.default_rng(1).standard_normal(80 * HOP).astype(np.float32)
+    out = late_in(stage, x, [10, 50, 60])
+    wet = delayed(x, 1)[: out.size]
+    np.testing.assert_allclose(out[13 * HOP :], wet[13 * HOP :], atol=1e-6)
+    assert (stage.late_hops, stage.spare_hops) == (3, 2)
+
+
+def test_the_engines_reset_puts_the_spare_to_sleep():
+    stage = Pipeline([WorkerStage(Negate(), 1, negate(HOP))])
+    (worker,) = stage.stages
+    late_in(worker, np.zeros(40 * HOP, np.float32), range(30))
+    assert worker.children[0].arena["hops"] > 0
+    for arena in stage.arenas():
+        arena.reset()
+    late_in(worker, np.zeros(40 * HOP, np.float32), ())
+    assert worker.children[0].arena["hops"] == 0
+
+
+def test_live_the_spare_is_heard_while_the_worker_is_stuck():
+    inner = Negate()
+    inner.gate = threading.Event()
+    stage = Pipeline([WorkerStage(inner, spare=negate(HOP))])
+    x = np.tile(NOISE, 8)
+    device = SimulatedDevice(x, clock="real")
+    with LiveEngine(stage, device) as engine:
+        assert engine.wait(30)
+        stats = engine.stats()
+        inner.gate.set()
+    assert 0 < stats.spare_worker_hops <= stats.late_worker_hops
+    end = slice(100 * HOP, 150 * HOP)
+    heard = device.output[engine.plan.prefill + HOP :][end]
+    assert np.dot(heard, x[end]) < 0  # negated; the dry sound is not
+
+
 def test_live_a_stuck_worker_costs_hops_and_never_the_stream():
     inner = Negate()
     inner.gate = threading.Event()
@@ -187,6 +273,8 @@ def test_misuse_is_named():
 
     with pytest.raises(ConfigError, match="960"):
         WorkerStage(Odd())
+    with pytest.raises(ConfigError, match="a spare of hop 480 and latency 7"):
+        WorkerStage(Negate(), spare=Delay(HOP, 7))
     with pytest.raises(ConfigError, match="delay_hops=0"):
         WorkerStage(Negate(), 0)
     with pytest.raises(ConfigError, match="real clock"):

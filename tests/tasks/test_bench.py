@@ -117,7 +117,7 @@ def test_a_backend_that_fails_is_told():
 @pytest.mark.parametrize(
     "wrong",
     [{"backends": ("gpu",)}, {"backends": ()}, {"backends": ("onnx", "onnx")}, {"load": "disk"},
-     {"budget_ms": 0.0}, {"duration_s": -1.0}],
+     {"budget_ms": 0.0}, {"duration_s": -1.0}, {"devices": ("tpu",)}, {"devices": ("cuda",)}],
 )  # fmt: skip
 def test_settings_that_can_t_be(wrong):
     with pytest.raises(ConfigError):

@@ -1,0 +1,49 @@
+"""`rtaudio denoise --device`: a GPU that isn't there is told in one line, and the CPU does it."""
+
+import argparse
+import importlib.util
+
+import pytest
+
+from rtaudio.cli import denoise_live
+from rtaudio.stream.worker import WorkerStage
+
+
+def build(model, device):
+    wanted = argparse.Namespace(model=model, strength=0.5, atten_limit=24.0, device=device)
+    return denoise_live._build(wanted)
+
+
+def test_without_torch_or_a_gpu_the_cpu_denoises(model, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    stage = build(model, "cuda")
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "rtaudio[gpu]" in err
+    assert "denoising on the CPU" in err
+    assert not any(isinstance(part, WorkerStage) for part in stage.walk())
+
+
+def test_without_a_gpu_the_cpu_denoises(model, capsys):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    stage = build(model, "cuda")
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("rtaudio: device cuda: torch")
+    assert not any(isinstance(part, WorkerStage) for part in stage.walk())
+
+
+def test_the_cpu_needs_no_torch(model, capsys):
+    assert build(model, "cpu").latency == 480
+    assert capsys.readouterr().err == ""
+
+
+def test_misuse(rtaudio, recording, tmp_path):
+    code, _, err = rtaudio("denoise", recording, "-O", tmp_path / "out.wav", "--device", "cuda")
+    assert code == 2
+    assert "--device is for live audio" in err
+    code, _, err = rtaudio("denoise", "--device", "tpu")
+    assert code == 2
+    assert "tpu" in err
