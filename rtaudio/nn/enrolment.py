@@ -39,7 +39,9 @@ AFTER = (1, 3, 5, 7)
 LEAD_S, TAIL_S = 1.2, 0.3
 RIDGE = 1e-3
 """Weight decay of a head; found on words that the embedding was not trained on."""
-NEWTON_STEPS = 12
+NEWTON_STEPS = 8
+FITTED_SHARE = 3
+"""Of the negatives, one in so many is fitted against (neighbours say nearly the same); all set the threshold."""
 PEAKS = 30
 """Highest scores of the negatives, at least a second apart, whose tail gives the threshold."""
 SURE = 4.0
@@ -137,7 +139,7 @@ def fit_word(
     rng = np.random.default_rng(0)  # the same recordings give the same head
     examples = np.concatenate([word_windows(net, clip, rng) for clip in clips])
     windows = negatives.windows()
-    weight, bias = fit_logistic(examples, np.concatenate(windows))
+    weight, bias = fit_logistic(examples, np.concatenate(windows)[::FITTED_SHARE])
     limit = tail_threshold([x @ weight + bias for x in windows], negatives.hours, false_accepts_per_hour)
     ahead = float(np.median(examples @ weight + bias)) - limit
     scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(np.linalg.norm(weight), 1e-9)
