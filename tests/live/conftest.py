@@ -50,10 +50,26 @@ def small_folder(tmp_path):
         give_up(str(error))
 
 
+def jack_at(sample_rate):
+    need(JACK_PROGRAMS, "jackd2")
+    return JackServer(sample_rate)
+
+
 @pytest.fixture
 def jack():
-    need(JACK_PROGRAMS, "jackd2")
-    with JackServer() as server:
+    with jack_at(48000) as server:
+        yield server
+
+
+@pytest.fixture
+def jack_44100():
+    with jack_at(44100) as server:
+        yield server
+
+
+@pytest.fixture
+def jack_22050():
+    with jack_at(22050) as server:
         yield server
 
 
