@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.denoise_quality import PAIRS, QUICK_PAIRS, made_pairs, mean_with_interval
 from benchmarks.report import Report, main
 from rtaudio.kernels.simd_int8 import DOT4_KIND
+from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.product import PRECISIONS
 from rtaudio.nn.weights import list_models
 from rtaudio.stream.offline import run_offline
@@ -38,7 +39,7 @@ def run(report: Report, quick: bool) -> None:
     pairs = made_pairs(QUICK_PAIRS if quick else PAIRS)
     report.note(f"products of bytes: {DOT4_KIND}")
     columns = ["precision", "SI-SDR dB", "gain dB", "worst gain dB", "PESQ", "STOI %"]
-    for model in list_models():
+    for model in list_models(NET_NAME):
         table = report.table(f"{model}, {len(pairs)} pairs, mean (95 % interval)", columns)
         results = {precision: scores_of(model, precision, pairs) for precision in PRECISIONS}
         for precision, scores in results.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rtaudio.devices.portaudio import PortAudioDevice
     from rtaudio.devices.simulated import SimulatedDevice
+    from rtaudio.dsp.spotter import SpotEvent, Spotter
     from rtaudio.engine.budget import plan_budget
     from rtaudio.engine.live import LiveEngine
     from rtaudio.errors import (
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from rtaudio.stream.stats import StreamStats
     from rtaudio.tasks.demo import load_demo
     from rtaudio.tasks.denoise import build_denoiser
+    from rtaudio.tasks.spot import build_spotter
+    from rtaudio.tasks.spotting import spot
 
 __version__ = "0.1.0"
 
@@ -46,29 +49,36 @@ __all__ = [
     "RtaudioError",
     "SimulatedDevice",
     "Spec",
+    "SpotEvent",
+    "Spotter",
     "Stage",
     "StreamStats",
     "WeightsError",
     "build_denoiser",
+    "build_spotter",
     "load_demo",
     "native_stage",
     "plan_budget",
     "run_offline",
+    "spot",
 ]
 
 _HOME = {
     **dict.fromkeys([name for name in __all__ if name.endswith("Error")], "errors"),
     **dict.fromkeys(["NativeStage", "Spec", "Stage"], "stream.stage"),
+    **dict.fromkeys(["SpotEvent", "Spotter"], "dsp.spotter"),
     "LiveEngine": "engine.live",
     "Pipeline": "stream.pipeline",
     "PortAudioDevice": "devices.portaudio",
     "SimulatedDevice": "devices.simulated",
     "StreamStats": "stream.stats",
     "build_denoiser": "tasks.denoise",
+    "build_spotter": "tasks.spot",
     "load_demo": "tasks.demo",
     "native_stage": "stream.native",
     "plan_budget": "engine.budget",
     "run_offline": "stream.offline",
+    "spot": "tasks.spotting",
 }
 
 

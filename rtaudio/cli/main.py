@@ -21,6 +21,10 @@ from rtaudio.errors import RtaudioError
 VERBS = (
     "demo",
     "denoise",
+    "spot",
+    "enroll",
+    "words",
+    "vad",
     "devices",
     "virtual_mic",
     "doctor",
@@ -41,6 +45,7 @@ examples:
   rtaudio denoise --virtual-mic                    a clean microphone for Zoom, OBS or a browser
   rtaudio denoise talk.wav -O clean.wav            a file
   rtaudio denoise recordings/ --out-dir clean/     a folder
+  rtaudio spot                                     words, as you speak them
   rtaudio bench --html bench.html                  will it run on this machine? a minute, and a page
 """
 

@@ -50,6 +50,14 @@ def positive(text: str) -> float:
     return value
 
 
+def non_negative(text: str) -> float:
+    """A number, zero or more."""
+    value = _number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be 0 or more")
+    return value
+
+
 def decibels(text: str) -> float:
     """`12` or `12dB`, zero or more."""
     value = _number(text[:-2] if text.lower().endswith("db") else text)

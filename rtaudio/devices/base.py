@@ -34,6 +34,7 @@ class Device(Protocol):
     """Frames in each callback."""
     in_channels: int
     out_channels: int
+    """0 where it is a microphone alone; `capture` is then called for every block."""
     duplex: bool
     """Whether input and output come in one callback; otherwise each has its own."""
     one_clock: bool

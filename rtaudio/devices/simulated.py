@@ -60,6 +60,7 @@ class SimulatedDevice:
 
     - clock="virtual": as fast as possible and the same every time; 60 s take well under a second.
     - clock="real": block by block at the sample rate, as a sound card does.
+    - out_channels=0: a microphone alone.
     - two_streams: input and output call back each at moments of their own.
     - two_clocks: and on clocks of their own, off by `in_ppm` and `out_ppm`.
     - duration_s: go on that long, with `x` repeated; otherwise until `x` has come out.
@@ -132,7 +133,7 @@ class SimulatedDevice:
             self.output = np.zeros(min(kept, total) + self.block, np.float32)
             self._tables.put(s.Y, self.output, s.Y_SIZE)
         words[[s.DUPLEX_CALLBACK, s.CAPTURE_CALLBACK, s.PLAYBACK_CALLBACK]] = (
-            callbacks.duplex,
+            callbacks.duplex if self.out_channels else callbacks.capture,
             callbacks.capture,
             callbacks.playback,
         )

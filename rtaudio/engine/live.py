@@ -34,6 +34,9 @@ class Tap(Protocol):
 class LiveEngine:
     """Runs `stage` between a device's microphone and its loudspeaker.
 
+    A device without `out_channels` is a microphone alone: what the stage gives is not played, a
+    late hop is late for nobody, and a backlog is worked off rather than given up.
+
     Python builds, starts, stops, controls and looks; the sound itself is moved by compiled code
     that never takes the interpreter's lock. Use it as a context manager, or `start` and `stop`.
 
@@ -143,7 +146,8 @@ class LiveEngine:
     @property
     def heartbeat(self) -> tuple[int, int]:
         """Blocks handed over, and blocks taken: one of them stands still where a device was lost."""
-        return int(self._words[w.CAPTURE_BLOCKS]), int(self._words[w.PLAYBACK_BLOCKS])
+        taken = w.PLAYBACK_BLOCKS if self.device.out_channels else w.CAPTURE_BLOCKS
+        return int(self._words[w.CAPTURE_BLOCKS]), int(self._words[taken])
 
     @property
     def bypass(self) -> bool:

@@ -21,6 +21,7 @@ FADE_S = 5e-3  # cross-fades between wet and dry: short to the ear, long against
 BACKLOG_HOPS = 4  # beyond the path's own delay: what the engine catches up rather than gives up
 POLL_SHARE, LEAST_POLL_US = 16, 100  # the engine sleeps 1/16 of a block, at least 100 us
 LEAST_RING_S = 0.5
+BACKLOG_ALONE_S = 2.0  # a microphone alone: whoever stalled that long has missed more than a word
 
 
 def _power_of_two(size: int) -> int:
@@ -47,7 +48,8 @@ class LiveMemory:
         steps = [stage.step_at(rung) for rung in (FULL, CHEAPER, HOLD)]
         words[w.STEPS : w.STEPS + 6] = np.ravel(steps)
         words[w.FADE] = max(1, round(FADE_S * rate))
-        words[w.BACKLOG] = plan.prefill + (BACKLOG_HOPS + 1) * hop
+        backlog = (BACKLOG_HOPS + 1) * hop if device.out_channels else round(BACKLOG_ALONE_S * rate)
+        words[w.BACKLOG] = plan.prefill + backlog
         words[w.POLL_US] = max(LEAST_POLL_US, int(1e6 * min(plan.block, hop) / rate / POLL_SHARE))
         words[w.VIRTUAL] = getattr(device, "virtual", False)
         self._allocate(stage, plan)

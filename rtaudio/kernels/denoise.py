@@ -2,57 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 
-from rtaudio.kernels.memory import FAST, JIT, STEP, call_step, f32, f64, i64
+from rtaudio.kernels.features import log_bands, powers, remove_level
+from rtaudio.kernels.memory import JIT, STEP, call_step, f32, f64, i64
 
 _ONE = np.float32(1)
-
-
-@numba.njit(**FAST)
-def _powers(spectrum: int, out: int, n_bins: int) -> None:
-    """out = re² + im²."""
-    parts, power = f32(spectrum, 2 * n_bins), f32(out, n_bins)
-    for b in range(n_bins):
-        power[b] = parts[2 * b] * parts[2 * b] + parts[2 * b + 1] * parts[2 * b + 1]
-
-
-@numba.njit(**FAST)
-def _log_bands(power: int, weights: int, spans: int, out: int, n_bands: int, floor: np.float32) -> None:
-    """log10 of (weighted power + floor) in each band, float64.
-
-    A band spans (first bin, number of bins); the weights of all bands lie in a row.
-    """
-    bands, span, at = f64(out, n_bands), i64(spans, 2 * n_bands), 0
-    for k in range(n_bands):
-        count, total = span[2 * k + 1], floor
-        values, weight = f32(power + 4 * span[2 * k], count), f32(weights + 4 * at, count)
-        for b in range(count):
-            total += values[b] * weight[b]
-        bands[k] = math.log10(np.float64(total))
-        at += count
-
-
-@numba.njit(**JIT)
-def _remove_level(logs: int, level: int, features: int, n_bands: int, decay: float) -> None:
-    """features = logs less the running mean over time of their mean over bands.
-
-    `level` is (sum, weight): both start at 0, so their quotient is a mean from the first frame.
-    In float64 until here: a float32 logarithm near -10 is off by 1e-6, which a trained net makes
-    1e-4 of.
-    """
-    values, mean, target = f64(logs, n_bands), f64(level, 2), f32(features, n_bands)
-    total = 0.0
-    for k in range(n_bands):
-        total += values[k]
-    mean[0] = decay * mean[0] + (1.0 - decay) * (total / n_bands)
-    mean[1] = decay * mean[1] + (1.0 - decay)
-    now = mean[0] / mean[1]
-    for k in range(n_bands):
-        target[k] = values[k] - now
 
 
 @numba.njit(**JIT)
@@ -83,12 +39,12 @@ def denoise_step(state: int, x: int, out: int) -> None:
     floor; strength, floor; powers, features, level, gains, logs.
     """
     words = i64(state, 13)
-    n_bins, n_bands, powers, features = words[0], words[1], state + words[8], state + words[9]
+    n_bins, n_bands, power, features = words[0], words[1], state + words[8], state + words[9]
     net, constants = i64(state + words[2], 2), f64(state + words[5], 2)
     logs = state + words[12]
-    _powers(x, powers, n_bins)
-    _log_bands(powers, state + words[3], state + words[4], logs, n_bands, np.float32(constants[1]))
-    _remove_level(logs, state + words[10], features, n_bands, constants[0])
+    powers(x, power, n_bins)
+    log_bands(power, state + words[3], state + words[4], logs, n_bands, np.float32(constants[1]))
+    remove_level(logs, state + words[10], features, n_bands, constants[0])
     call_step(net[0], net[1], features, state + words[11])
     _apply_last(state, x, out)
 
@@ -107,15 +63,15 @@ def denoise_batch_step(state: int, x: int, out: int) -> None:
     row a stream.
     """
     words = i64(state, 14)
-    streams, n_bins, n_bands, powers, logs = words[0], words[1], words[2], state + words[9], state + words[13]
+    streams, n_bins, n_bands, power, logs = words[0], words[1], words[2], state + words[9], state + words[13]
     features, level, gains = state + words[10], state + words[11], state + words[12]
     net, constants = i64(state + words[3], 2), f64(state + words[6], 2)
     strength, floor = f32(state + words[7], streams), f32(state + words[8], streams)
     row, narrow, wide = 8 * n_bins, 4 * n_bands, 4 * n_bins
     for k in range(streams):
-        _powers(x + k * row, powers, n_bins)
-        _log_bands(powers, state + words[4], state + words[5], logs, n_bands, np.float32(constants[1]))
-        _remove_level(logs, level + 16 * k, features + k * narrow, n_bands, constants[0])
+        powers(x + k * row, power, n_bins)
+        log_bands(power, state + words[4], state + words[5], logs, n_bands, np.float32(constants[1]))
+        remove_level(logs, level + 16 * k, features + k * narrow, n_bands, constants[0])
     call_step(net[0], net[1], features, gains)
     for k in range(streams):
         _apply(x + k * row, gains + k * wide, out + k * row, n_bins, strength[k], floor[k])

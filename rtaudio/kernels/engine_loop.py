@@ -179,6 +179,8 @@ def _push(memory: int) -> None:
     it is late, and the callback drops it; a hop that is finished before that is not heard.
     """
     words = i64(memory, w.N_WORDS)
+    if words[w.OUT_CHANNELS] == 0:  # a microphone alone: nothing is played
+        return
     if words[w.UNHEARD] > 0:
         words[w.UNHEARD] -= 1
         return
@@ -208,7 +210,7 @@ def _account(memory: int) -> None:
     missed = now - words[w.HOP_READY] > deadline
     if missed:
         words[w.MISSES] += 1
-    if climb_or_descend(memory, missed, compute, deadline):
+    if words[w.OUT_CHANNELS] != 0 and climb_or_descend(memory, missed, compute, deadline):
         reset_stage(memory)
         words[w.WARM] = 1 + _hops_of_latency(memory)
     words[w.HOPS] += 1

@@ -101,9 +101,11 @@ def _watch(sim: int, memory: int) -> None:
 
 @numba.njit(**JIT)
 def _speak(sim: int, memory: int) -> None:
-    """Keep what was played (first channel)."""
+    """Keep what was played (first channel), where there are speakers."""
     s, m = i64(sim, N_WORDS), i64(memory, w.N_WORDS)
     block, size, channels = s[BLOCK], s[Y_SIZE], m[w.OUT_CHANNELS]
+    if channels == 0:
+        return
     y, x = f32(s[Y], size), f32(s[OUT_BLOCK], block * channels)
     at = s[OUT_COUNT] * block % size
     for i in range(block):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from rtaudio.errors import WeightsError
 from rtaudio.kernels.denoise import denoise_batch_step, denoise_hold_step, denoise_step
+from rtaudio.kernels.mel import pack_rows
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.layers import Beside, CausalConv, Dense, Lstm
+from rtaudio.nn.layers import Beside, Dense, Lstm, conv_blocks, conv_shapes
 from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.arena import Arena
@@ -32,45 +33,30 @@ def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
         "inp.weight": (channels, config.n_bands),
         "inp.bias": (channels,),
     }
-    for i in range(len(config.dilations)):
-        shapes[f"blocks.{i}.depthwise.weight"] = (channels, 1, config.kernel_size)
-        shapes[f"blocks.{i}.depthwise.bias"] = (channels,)
-        shapes[f"blocks.{i}.pointwise.weight"] = (channels, channels, 1)
-        shapes[f"blocks.{i}.pointwise.bias"] = (channels,)
-    return shapes | {
-        "lstm.weight_ih_l0": (4 * hidden, channels),
-        "lstm.weight_hh_l0": (4 * hidden, hidden),
-        "lstm.bias_ih_l0": (4 * hidden,),
-        "lstm.bias_hh_l0": (4 * hidden,),
-        "out.weight": (config.n_bins, hidden + channels),
-        "out.bias": (config.n_bins,),
-    }
+    blocks = conv_shapes(channels, config.kernel_size, len(config.dilations))
+    return (
+        shapes
+        | blocks
+        | {
+            "lstm.weight_ih_l0": (4 * hidden, channels),
+            "lstm.weight_hh_l0": (4 * hidden, hidden),
+            "lstm.bias_ih_l0": (4 * hidden,),
+            "lstm.bias_hh_l0": (4 * hidden,),
+            "out.weight": (config.n_bins, hidden + channels),
+            "out.bias": (config.n_bins,),
+        }
+    )
 
 
 def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str] = FLOAT32) -> Pipeline:
     """The layers alone: features `(n_bands,)` in, gains `(n_bins,)` of 0..1 out."""
-    blocks = []
-    for i, dilation in enumerate(config.dilations):
-        taps, taps_bias, weight, bias = (
-            tensors[f"blocks.{i}.{part}"]
-            for part in ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
-        )
-        blocks.append(CausalConv(taps, taps_bias, weight[:, :, 0], bias, dilation, precisions))
     weight_ih, weight_hh, bias_ih, bias_hh = (
         tensors[f"lstm.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
     lstm = Lstm(weight_ih, weight_hh, bias_ih, bias_hh, precisions)
     inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", precisions)
     out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", precisions)
-    return Pipeline([inp, *blocks, Beside(lstm), out])
-
-
-def _sparse(bands: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Non-zero weights of all bands in a row, and each band's (first bin, number of bins)."""
-    bins = [np.flatnonzero(row) for row in bands]
-    spans = np.array([(b[0], b[-1] - b[0] + 1) for b in bins], np.int64)
-    weights = np.concatenate([row[first : first + n] for row, (first, n) in zip(bands, spans, strict=True)])
-    return weights, spans
+    return Pipeline([inp, *conv_blocks(tensors, config.dilations, precisions), Beside(lstm), out])
 
 
 class Denoiser(NativeStage):
@@ -99,7 +85,7 @@ class Denoiser(NativeStage):
     ) -> None:
         check_shapes(tensors, tensor_shapes(config))
         self.config, self.precision = config, precision
-        weights, spans = _sparse(erb_bands(config))
+        spans, weights = pack_rows(erb_bands(config))
         call = {"net": np.zeros(2, np.int64)}
         arena = Arena(
             (config.n_bins, config.n_bands),

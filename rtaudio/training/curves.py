@@ -35,6 +35,18 @@ def save_curves(history: list[dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
+def save_speech_curves(history: list[dict[str, float]], score_name: str, path: Path) -> None:
+    """Training loss and one validation score against minutes of training, as PNG."""
+    figure, axes = _figure(2, 2.6)
+    minutes = [point["elapsed_s"] / 60 for point in history]
+    for axis, name in zip(axes, ("loss", score_name), strict=True):
+        axis.plot(minutes, [point[name] for point in history], ".-")
+        axis.set_ylabel(name.replace("_", " "))
+        axis.grid(alpha=0.3)
+    axes[-1].set_xlabel("minutes of training")
+    figure.savefig(path, dpi=100)
+
+
 def save_spectrograms(signals: dict[str, Samples], sample_rate: int, path: Path) -> None:
     """Spectrogram of each named signal, one above the other on one scale, as PNG."""
     figure, axes = _figure(len(signals), 2.4)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -35,6 +35,19 @@ SPEEDS = {"speech": (1.0, 0.82, 0.91, 1.1, 1.22), "noise": (1.0, 0.8, 1.25)}
 MIN_DYNAMIC_DB = {"speech": 25.0, "keywords": 35.0}
 """Loud over quiet frames a clip needs to serve as clean. Spoken words from the crowd are held to
 more: their background would teach the net that noise is speech."""
+
+
+@dataclass(frozen=True)
+class StoreRecipe:
+    """What a store is made of; the defaults are the denoiser's.
+
+    - speeds: copies of training clips, by kind.
+    - min_dynamic_db: what a training clip needs to be taken, by folder; all are where it is empty.
+    """
+
+    sample_rate: int = SAMPLE_RATE
+    speeds: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: SPEEDS)
+    min_dynamic_db: Mapping[str, float] = field(default_factory=lambda: MIN_DYNAMIC_DB)
 
 
 @dataclass(frozen=True)
@@ -77,10 +90,10 @@ def _group(row: dict[str, str]) -> str:
     return "/".join(filter(None, (row["source"], row.get("keyword", ""), name)))
 
 
-def decode(path: Path, speed: float = 1.0) -> Samples:
-    """Mono samples at 48 kHz, peak 0.9, played `speed` times as fast."""
+def decode(path: Path, speed: float = 1.0, sample_rate: int = SAMPLE_RATE) -> Samples:
+    """Mono samples, peak 0.9, played `speed` times as fast."""
     audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return _peak_normalised(soxr.resample(audio.mean(1), rate * speed, SAMPLE_RATE).astype(np.float32))
+    return _peak_normalised(soxr.resample(audio.mean(1), rate * speed, sample_rate).astype(np.float32))
 
 
 def _peak_normalised(x: Samples) -> Samples:
@@ -120,11 +133,13 @@ def build_store(
     data: Path,
     folder: Path,
     *,
+    recipe: StoreRecipe | None = None,
     splits: tuple[str, ...] = ("train", "valid"),
     workers: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ClipStore:
     """Decode every recording of `data` into `folder`, going on where an earlier build stopped."""
+    recipe = recipe or StoreRecipe()
     rows = [row for row in read_index(data) if row["split"] in splits]
     folder.mkdir(parents=True, exist_ok=True)
     done = _listed(folder / "clips.jsonl")
@@ -132,40 +147,41 @@ def build_store(
     seen = {clip.path for clip in done}
     missing = [row for row in rows if f"{row['folder']}/{row['path']}" not in seen]
     with ThreadPoolExecutor(workers) as pool:
-        for i, (row, copies) in enumerate(_in_order(pool, data, missing)):
-            _append(folder, row, copies)
+        for i, (row, copies) in enumerate(_in_order(pool, data, missing, recipe)):
+            _append(folder, row, copies, recipe.sample_rate)
             if on_progress:
                 on_progress(len(rows) - len(missing) + i + 1, len(rows))
     return ClipStore(folder)
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, data: Path, rows: list[dict[str, str]]
+    pool: ThreadPoolExecutor, data: Path, rows: list[dict[str, str]], recipe: StoreRecipe
 ) -> Iterator[tuple[dict[str, str], list[tuple[float, Samples]]]]:
     """Decode in batches of 64 files: enough to keep the pool busy, little enough to hold in memory."""
     for at in range(0, len(rows), 64):
         batch = rows[at : at + 64]
-        yield from zip(batch, pool.map(lambda row: _copies(data, row), batch), strict=True)
+        yield from zip(batch, pool.map(lambda row: _copies(data, row, recipe), batch), strict=True)
 
 
-def _copies(data: Path, row: dict[str, str]) -> list[tuple[float, Samples]]:
-    path = data / row["folder"] / row["path"]
-    if row["folder"] in MIN_DYNAMIC_DB and row["split"] == "train":
-        audio = decode(path)
-        if dynamic_db(audio) < MIN_DYNAMIC_DB[row["folder"]]:
+def _copies(data: Path, row: dict[str, str], recipe: StoreRecipe) -> list[tuple[float, Samples]]:
+    path, rate = data / row["folder"] / row["path"], recipe.sample_rate
+    least_db = recipe.min_dynamic_db.get(row["folder"])
+    if least_db is not None and row["split"] == "train":
+        audio = decode(path, sample_rate=rate)
+        if dynamic_db(audio) < least_db:
             return [(1.0, audio[:0])]
-    speeds = SPEEDS[row["kind"]] if row["split"] == "train" else (1.0,)
-    return [(speed, decode(path, speed)) for speed in speeds]
+    speeds = recipe.speeds[row["kind"]] if row["split"] == "train" else (1.0,)
+    return [(speed, decode(path, speed, rate)) for speed in speeds]
 
 
-def _append(folder: Path, row: dict[str, str], copies: list[tuple[float, Samples]]) -> None:
+def _append(folder: Path, row: dict[str, str], copies: list[tuple[float, Samples]], sample_rate: int) -> None:
     """Samples first, then one line that lists them all: a crash between leaves samples nobody lists."""
     clips = []
     with (folder / "samples.i16").open("ab") as file:
         for speed, audio in copies:
             start = file.tell() // 2
             file.write((audio * 32767).astype(np.int16).tobytes())
-            band = bandwidth_hz(audio, SAMPLE_RATE, limit_hz=int(row["rate"]) * speed / 2)
+            band = bandwidth_hz(audio, sample_rate, limit_hz=int(row["rate"]) * speed / 2)
             path = f"{row['folder']}/{row['path']}"
             clip = Clip(
                 row["kind"], path, row["source"], row["group"], row["split"], row["licence"],
@@ -189,3 +205,36 @@ def _truncate(folder: Path, done: list[Clip]) -> None:
     os.truncate(folder / "samples.i16", 2 * end)
     text = "".join(_line(list(clips)) for _, clips in groupby(done, key=lambda clip: clip.path))
     (folder / "clips.jsonl").write_text(text, encoding="utf-8")
+
+
+def listed_paths(folder: Path) -> set[str]:
+    """Paths of the clips a store holds."""
+    return {clip.path for clip in _listed(folder / "clips.jsonl")}
+
+
+def append_clips(folder: Path, rows: list[dict[str, str]], waves: list[Samples], sample_rate: int) -> None:
+    """Add made speech, for training, to a store; rows give path (under synthetic/), source, group, licence.
+
+    All of them are listed or none, in one line.
+    """
+    clips = []
+    with (folder / "samples.i16").open("ab") as file:
+        for row, wave in zip(rows, waves, strict=True):
+            start = file.tell() // 2
+            file.write((wave * 32767).astype(np.int16).tobytes())
+            path, band = f"synthetic/{row['path']}", sample_rate / 2
+            clip = Clip(
+                "speech",
+                path,
+                row["source"],
+                row["group"],
+                "train",
+                row["licence"],
+                1.0,
+                band,
+                start,
+                wave.size,
+            )
+            clips.append(clip)
+    with (folder / "clips.jsonl").open("a", encoding="utf-8") as manifest:
+        manifest.write(_line(clips))

@@ -34,12 +34,12 @@ def export_weights(checkpoint: Path, store: ClipStore, path: Path, **card: Any) 
     return save_weights(path, NET_NAME, net.config, tensors, run=run, data=sources(store), **card)
 
 
-def sources(store: ClipStore) -> list[dict[str, Any]]:
+def sources(store: ClipStore, sample_rate: int = SAMPLE_RATE) -> list[dict[str, Any]]:
     """Training minutes per source and licence, speed copies not counted."""
     minutes: dict[tuple[str, str, str], float] = defaultdict(float)
     for clip in store.clips:
         if clip.split == "train" and clip.speed == 1.0:
-            minutes[clip.kind, clip.source, clip.licence] += clip.length / SAMPLE_RATE / 60
+            minutes[clip.kind, clip.source, clip.licence] += clip.length / sample_rate / 60
     return [
         {"kind": kind, "source": source, "licence": licence, "minutes": round(total, 1)}
         for (kind, source, licence), total in sorted(minutes.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -72,37 +72,46 @@ class Progress:
         return self.elapsed_s / (3600 * (run.hours or 1.0))
 
 
-class Trainer:
-    """A net, its average over the last steps, its optimisers, and how far they have come."""
+class Loop:
+    """A net, its average over the last steps, its optimisers, and how far they have come.
 
-    def __init__(self, config: DenoiseConfig, run: RunConfig, mixer: Mixer) -> None:
+    A kind of training says what a batch is (`_prepare`) and what it costs (`_loss`).
+    """
+
+    net: Any
+    average: Any
+
+    def __init__(self, make_net: Callable[[], nn.Module], run: RunConfig) -> None:
         torch.set_num_threads(run.threads)
         torch.manual_seed(run.seed)
-        self.run, self.mixer = run, mixer
+        self.run = run
         self.device = torch.device(run.device)
-        self.net = DenoiseNet(config).to(self.device)
+        self.net = make_net().to(self.device)
         self.average = deepcopy(self.net).requires_grad_(False)
         self.optimisers = make_optimisers(self.net)
         self.progress = Progress()
 
-    def start_from(self, path: Path) -> None:
-        """Begin with the weights of a file. Raises WeightsError or ConfigError where they don't fit."""
-        start_from(self.net, path)
-        self.average.load_state_dict(self.net.state_dict())
+    def _prepare(self, number: int) -> tuple[Any, ...]:
+        """Batch `number`, on the device; called from other threads."""
+        raise NotImplementedError
+
+    def _loss(self, *batch: Any) -> Tensor:
+        """Loss of a batch, a scalar."""
+        raise NotImplementedError
 
     def steps(self) -> Iterator[float]:
         """Train to the end of the run, giving each step's loss."""
         began = time.monotonic() - self.progress.elapsed_s
-        for noisy, planes in self._batches():
+        for batch in self._batches():
             set_rate(self.optimisers, self.progress.share(self.run), self.run.rate)
-            loss = self.step(noisy, planes)
+            loss = self.step(*batch)
             self.progress.step += 1
             self.progress.elapsed_s = time.monotonic() - began
             yield loss
             if self.progress.share(self.run) >= 1:
                 return
 
-    def _batches(self) -> Iterator[tuple[Tensor, LossPlanes]]:
+    def _batches(self) -> Iterator[tuple[Any, ...]]:
         """Batches from this step on, made ahead by `workers` threads: torch and numpy let go of the lock."""
         number = self.progress.step
         if not self.run.workers:
@@ -119,16 +128,9 @@ class Trainer:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _prepare(self, number: int) -> tuple[Tensor, LossPlanes]:
-        batch = self.mixer.batch(number, self.run.batch)
-        planes = loss_planes(batch.noisy, batch.target, batch.mask)
-        return batch.noisy.to(self.device), planes.to(self.device)
-
-    def step(self, noisy: Tensor, planes: LossPlanes) -> float:
-        """One update. The net runs in bfloat16 (a third faster on a CPU that has it), the loss in float32."""
-        with torch.autocast(self.device.type, torch.bfloat16):
-            gains = self.net(noisy)
-        loss = denoise_loss(gains, planes)
+    def step(self, *batch: Any) -> float:
+        """One update."""
+        loss = self._loss(*batch)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), CLIP_NORM)
         for optimiser in self.optimisers:
@@ -168,3 +170,30 @@ class Trainer:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.progress = Progress(**state["progress"])
+
+
+class Trainer(Loop):
+    """Trains a denoiser on what a mixer makes."""
+
+    net: DenoiseNet
+    average: DenoiseNet
+
+    def __init__(self, config: DenoiseConfig, run: RunConfig, mixer: Mixer) -> None:
+        super().__init__(lambda: DenoiseNet(config), run)
+        self.mixer = mixer
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of a file. Raises WeightsError or ConfigError where they don't fit."""
+        start_from(self.net, path)
+        self.average.load_state_dict(self.net.state_dict())
+
+    def _prepare(self, number: int) -> tuple[Tensor, LossPlanes]:
+        batch = self.mixer.batch(number, self.run.batch)
+        planes = loss_planes(batch.noisy, batch.target, batch.mask)
+        return batch.noisy.to(self.device), planes.to(self.device)
+
+    def _loss(self, noisy: Tensor, planes: LossPlanes) -> Tensor:
+        """The net runs in bfloat16 (a third faster on a CPU that has it), the loss in float32."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            gains = self.net(noisy)
+        return denoise_loss(gains, planes)

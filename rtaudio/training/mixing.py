@@ -120,7 +120,7 @@ class Mixer:
         self.speech, self.noise = (Picker(store.select(kind, split)) for kind in ("speech", "noise"))
         rooms_rng = np.random.default_rng((seed, 1 << 40))
         self.rooms = [simulate_room(rooms_rng, SAMPLE_RATE) for _ in range(config.n_rooms)]
-        self._room_size = _fft_size(config.n_samples + max(room.full.size for room in self.rooms))
+        self._room_size = fft_size(config.n_samples + max(room.full.size for room in self.rooms))
         self._responses: dict[int, Tensor] = {}
         self.frequency = np.arange(config.n_fft // 2 + 1) * SAMPLE_RATE / config.n_fft
         phase = 2 * np.pi * np.arange(config.n_fft) / config.n_fft
@@ -247,7 +247,7 @@ def at_snr(speech: Samples, noise: Samples, snr_db: float) -> Samples:
     return noise * np.float32(np.sqrt(signal / disturbance / 10 ** (snr_db / 10)))
 
 
-def _fft_size(length: int) -> int:
+def fft_size(length: int) -> int:
     """Smallest 2^k or 3·2^k that holds `length`: fast to transform, and no more than a third too long."""
     two = 1 << (length - 1).bit_length()
     return 3 * two // 4 if 3 * two // 4 >= length else two

@@ -12,9 +12,11 @@ from rtaudio.dsp.resample import at_rate
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
+from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import live as w
 from rtaudio.kernels.overload import FIRST_PATIENCE, HOLD_HOPS
+from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
@@ -380,6 +382,50 @@ def test_the_plan_is_the_delay_that_is_measured(block, slack):
     delay = int(np.argmax(np.abs(device.output))) - 1000
     inner = sum(ms for name, ms in plan.parts.items() if "buffer" not in name)
     assert delay * 1000 / RATE == pytest.approx(inner)
+
+
+def test_a_microphone_alone_plays_nothing_and_counts_no_trouble():
+    tap = Listen(Tell((HOP,), capacity=1 << 10))
+    engine = LiveEngine(tap, SimulatedDevice(NOISE, block=441, in_channels=2, out_channels=0))
+    with engine:
+        assert engine.wait(60)
+    (teller,) = tap.children
+    heard = teller.heard().ravel()
+    np.testing.assert_allclose(heard[: NOISE.size], NOISE, atol=1e-7)
+    stats = engine.stats()
+    assert (stats.ring_overflows, stats.ring_underflows, stats.output_underflows) == (0, 0, 0)
+    assert engine.heartbeat[0] == engine.heartbeat[1] > 0
+
+
+def test_a_microphone_alone_hears_all_in_spite_of_a_long_stall_and_a_slow_stage():
+    """Nobody waits for the sound: it is worked off, where a duplex stream would jump and bypass."""
+    for faults in (stall(at_hop=50, ms=1500), Faults(hop_cost_us=[0.0] * 20 + [14000.0] * 60 + [0.0])):
+        tap = Listen(Tell((HOP,), capacity=1 << 10))
+        engine = LiveEngine(tap, SimulatedDevice(np.tile(NOISE, 2), out_channels=0, faults=faults))
+        with engine:
+            assert engine.wait(60)
+        stats = engine.stats()
+        assert (stats.jumps, stats.overload_level, stats.ring_overflows) == (0, 0, 0)
+        assert stats.deadline_misses > 0
+        np.testing.assert_array_equal(tap.children[0].heard().ravel()[: 2 * NOISE.size], np.tile(NOISE, 2))
+
+
+def test_a_microphone_alone_that_is_lost_is_noticed():
+    device = SimulatedDevice(NOISE, clock="real", duration_s=60.0, out_channels=0)
+    engine = LiveEngine(make(), device)
+    watchdog = Watchdog(engine)
+    with engine:
+        watchdog.check(0.0)
+        device.unplug()
+        watchdog.check(0.5)
+        watchdog.check(2.0)
+        assert watchdog.lost
+        device.plug_in()
+        watchdog.check(10.0)
+        while engine.heartbeat[0] < 2:
+            device.wait(0.01)
+        watchdog.check(10.5)
+        assert not watchdog.lost
 
 
 def test_what_cannot_run_live_is_refused():

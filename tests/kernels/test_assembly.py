@@ -5,8 +5,8 @@ import re
 import numba
 import pytest
 
-from rtaudio.kernels import callback, engine_loop, ring
-from rtaudio.kernels.memory import JIT
+from rtaudio.kernels import callback, engine_loop, ring, spot
+from rtaudio.kernels.memory import JIT, STEP
 
 CALLBACKS = ["duplex_callback", "capture_callback", "playback_callback"]
 ALLOWED_CALLS = {"clock_gettime", "memcpy", "memset", "memmove"}
@@ -67,6 +67,16 @@ def test_a_callback_locks_nothing_and_calls_only_the_clock(name):
     outside = {c for body in bodies.values() for c in called(body)} - set(bodies)
     assert outside <= ALLOWED_CALLS, outside
     assert "clock_gettime" in outside
+
+
+def test_spotting_locks_nothing_and_calls_nothing_outside():
+    """Its events leave by the ring's plain loads and stores."""
+    fresh = numba.cfunc(STEP, error_model="numpy")(spot.spot_step.__wrapped__)
+    bodies = reached(fresh)
+    assert bodies, "the step was not found in its own assembly"
+    assert not re.search(r"^\s+lock\b", "\n".join(bodies.values()), re.M)
+    outside = {c for body in bodies.values() for c in called(body)} - set(bodies)
+    assert outside <= {"memcpy", "memset", "memmove"}, outside
 
 
 def test_the_reader_of_assembly_sees_locks_and_calls():

@@ -8,18 +8,28 @@ from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.mel import MelSpectrogram, Mfcc
 from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.live import LiveEngine
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.embedding import TAPS, EmbeddingNet, WordHead, WordNet
+from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.keywords_config import KeywordConfig
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lookback, Lstm, Strided, Unit
 from rtaudio.nn.product import FLOAT32
+from rtaudio.nn.speech import tensor_shapes as speech_shapes
+from rtaudio.nn.vad import VadNet
+from rtaudio.nn.vad_config import VadConfig
 from rtaudio.stream.batch import batched
+from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.testing import Case, laws_for
+from tests.tone_words import WORDS, tone_net
 
 
 @native_stage(params={"gain": 1.0}, state={"last": 0.0})
@@ -67,6 +77,29 @@ def denoising_pipeline():
     return Pipeline([Analysis(960, 480), denoiser(), Synthesis(960, 480)])
 
 
+def spotter(rate, gated=False):
+    gate = Pipeline([tone_net(), Dense(*weights((1, 2), (1,)), "sigmoid")]) if gated else None
+    return Spotter([tone_net(), tone_net()], [*WORDS, "again", "anew"], rate, gate=gate)
+
+
+def speech_net(net, config, *heads):
+    shapes = speech_shapes(config)
+    return net(config, dict(zip(shapes, weights(*shapes.values()), strict=True)), *heads)
+
+
+def keyword_net(stride):
+    return speech_net(KeywordNet, KeywordConfig(stride=stride, words=("yes", "no"), dilations=(1, 2)))
+
+
+def embedding_net():
+    return speech_net(EmbeddingNet, EmbeddingConfig(channels=40, dilations=(1, 3), size=16))
+
+
+def word_net():
+    heads = [WordHead(*weights((TAPS * 16,)), 0.1, 0.5) for _ in range(2)]
+    return speech_net(WordNet, EmbeddingConfig(channels=40, dilations=(1, 3), size=16), heads)
+
+
 CASES = {
     "user stage": Case(lambda: leaky(480, gain=0.9), passes_delta=True, bound=1),
     "gain": Case(lambda: Gain(480, -6.0), passes_delta=True, bound=1),
@@ -105,6 +138,15 @@ CASES = {
     "denoiser": Case(denoiser, bound=4),
     "denoiser, int8": Case(lambda: denoiser("int8"), bound=4),
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
+    "strided": Case(lambda: Strided(Gru(*recurrent(3, 99, 20)), 33, 3), bound=1),
+    "lookback": Case(lambda: Lookback(7, 3, 2), bound=4),
+    "unit": Case(lambda: Unit(70), bound=1.001),
+    "keywords": Case(lambda: keyword_net(2), bound=1),
+    "keywords, every hop": Case(lambda: keyword_net(1), bound=1),
+    "voice activity": Case(lambda: speech_net(VadNet, VadConfig(channels=20, dilations=(1, 2))), bound=1),
+    "embedding": Case(embedding_net, bound=1.001),
+    "enrolled words": Case(word_net, bound=1),
+    "samples to keywords": Case(lambda: Pipeline([Analysis(320, 160), keyword_net(2)]), bound=1),
     "denoising pipeline, 5 streams": Case(lambda: batched(denoising_pipeline(), 5), bound=1.1),
     "gru, 6 streams": Case(lambda: batched(Gru(*recurrent(3, 33, 20)), 6), bound=1),
     "any stage, 2 streams": Case(lambda: batched(Delay(128, 300), 2), bound=1),
@@ -117,6 +159,15 @@ CASES = {
     "worker in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
     ),
+    "spotter": Case(lambda: spotter(16000)),
+    "spotter behind a gate": Case(lambda: spotter(48000, gated=True)),
+    "denoise, then spot": Case(
+        lambda: Pipeline([Analysis(960, 480), denoiser(), spotter(48000), Synthesis(960, 480)]), bound=1.1
+    ),
+    "listen": Case(
+        lambda: Listen(Pipeline([Analysis(320, 160), spotter(16000)])), passes_delta=True, bound=1
+    ),
+    "tell": Case(lambda: Tell((160,)), passes_delta=True, bound=1),
     "pipeline, two deep": Case(
         lambda: Pipeline([Pipeline([stft(320, 160), Pipeline([Delay(160, 7)])]), Gain(160, -6.0)]),
         passes_delta=True,

@@ -36,3 +36,24 @@ def write_recordings(folder):
                 x = voice(rng, 3) if kind == "speech" else 0.1 * rng.standard_normal(3 * SAMPLE_RATE)
                 soundfile.write(folder / kind / f"{i}.wav", 0.5 * x, SAMPLE_RATE)
                 rows.writerow([f"{i}.wav", "made-here", f"g{i}", split, SAMPLE_RATE, 3, "CC0"])
+
+
+def write_words(folder):
+    """What `write_recordings` writes, and words in tones, of three voices, the last for validation."""
+    write_recordings(folder)
+    rng = np.random.default_rng(6)
+    (folder / "keywords").mkdir()
+    with (folder / "keywords" / "index.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "keyword", "source", "speaker_group", "split", "rate", "seconds", "licence"])
+        for word, pitches in {"yes": (300, 900), "stop": (1200, 500), "_negative": (700, 700)}.items():
+            (folder / "keywords" / word).mkdir()
+            for k in range(9):
+                path, group = f"{word}/{k}.wav", k % 3
+                t = np.arange(6400) / 16000
+                tones = [np.sin(2 * np.pi * p * (0.8 + 0.2 * group) * t) for p in pitches]
+                x = np.concatenate([np.zeros(8000), *tones, np.zeros(8000)])
+                x = 0.3 * x + 1e-4 * rng.standard_normal(x.size)
+                soundfile.write(folder / "keywords" / path, x, 16000)
+                split = "valid" if group == 2 else "train"
+                rows.writerow([path, word, "made-here", f"g{group}", split, 16000, x.size / 16000, "CC0"])

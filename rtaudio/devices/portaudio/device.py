@@ -26,7 +26,8 @@ class PortAudioDevice:
     for on each side, one block unless told. One duplex stream serves both where they are one
     device, two streams where they are two. At the ends of a Pulse server there are always two,
     unless `duplex` is asked for: from its first xrun on, PortAudio's duplex stream on ALSA's Pulse
-    plug-in busies a core and stumbles on (pa_linux_alsa.c, `ContinuePoll`).
+    plug-in busies a core and stumbles on (pa_linux_alsa.c, `ContinuePoll`). With `out_channels=0` it is
+    a microphone alone: no speaker is looked for or opened, and `output` is the input again.
 
     Raises DeviceError where a device is unknown, busy, gone, or refuses the format.
     """
@@ -51,13 +52,13 @@ class PortAudioDevice:
         self.capture_latency_s = self.playback_latency_s = 0.0
         self._resolve(list_devices())
         is_pulse = reaches_pulse(self.input) and reaches_pulse(self.output)
-        one = self._ends[0] == self._ends[1]
-        self.duplex = one and (duplex or not is_pulse)
-        self.one_clock = _pulse_clock(self._source, self._sink) if is_pulse else one
+        alone, one = not self.out_channels, self._ends[0] == self._ends[1]
+        self.duplex = alone or (one and (duplex or not is_pulse))
+        self.one_clock = alone or (_pulse_clock(self._source, self._sink) if is_pulse else one)
 
     def _resolve(self, devices: list[DeviceInfo]) -> None:
         self.input = find(devices, self._query[0], "input")
-        self.output = find(devices, self._query[1], "output")
+        self.output = find(devices, self._query[1], "output") if self.out_channels else self.input
         # From now on by name: after a loss, indices may have moved. A default stays "the default".
         wanted_input, wanted_output = self._query
         self._query = (
@@ -67,7 +68,7 @@ class PortAudioDevice:
         _check_channels(self.input, "input", self.in_channels)
         _check_channels(self.output, "output", self.out_channels)
         self._ends = end_of(devices, self.input), end_of(devices, self.output)
-        self._source, self._sink = _source(self.input), self.output.node
+        self._source, self._sink = _source(self.input), self.output.node if self.out_channels else None
 
     @property
     def _block_asked(self) -> int:
@@ -90,6 +91,10 @@ class PortAudioDevice:
     def _open_streams(self, sd: Any, callbacks: Callbacks) -> None:
         memory = sd._ffi.cast("void*", callbacks.memory)
         into, outof = self._ends
+        if not self.out_channels:
+            capture = self._stream(sd, "input", into, self.in_channels, callbacks.capture, memory)
+            self.capture_latency_s = capture.latency
+            return
         if self.duplex:
             channels = self.in_channels, self.out_channels
             stream = self._stream(sd, "duplex", (into, outof), channels, callbacks.duplex, memory)

@@ -104,14 +104,18 @@ def end_of(devices: list[DeviceInfo], device: DeviceInfo) -> int:
 
 
 def supported_rates(input: DeviceInfo, output: DeviceInfo, rates: Sequence[int] = RATES) -> list[int]:
-    """Those of the rates that both devices accept, in the same order; none where one is busy."""
+    """Those of the rates that both devices accept, in the same order; none where one is busy.
+
+    A microphone alone is its own output.
+    """
     sd, devices = library(), list_devices()
     ends = end_of(devices, input), end_of(devices, output)
     accepted = []
     for rate in rates:
         with quiet(), contextlib.suppress(sd.PortAudioError, ValueError):
             sd.check_input_settings(ends[0], samplerate=rate, channels=1, dtype="float32")
-            sd.check_output_settings(ends[1], samplerate=rate, channels=1, dtype="float32")
+            if output.out_channels:
+                sd.check_output_settings(ends[1], samplerate=rate, channels=1, dtype="float32")
             accepted.append(rate)
     return accepted
 

@@ -1,0 +1,148 @@
+"""Words enrolled from three clips and from one: found when others say them, and when the same voice does.
+
+Part of `benchmarks.keywords`. Only words that the embedding was not trained on; who enrols is drawn anew
+several times, and "others" are all other voices of that word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.report import Report
+from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
+from rtaudio.errors import RtaudioError
+from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
+from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_negatives
+from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.weights import Weights, find_weights, load_weights
+
+DRAWS, QUICK_DRAWS = 6, 2
+MOST_TESTS = 60  # clips of others a draw is tested with
+MOST_HOURS = 1.2
+LEAD_S, TAIL_S = 1.2, 0.7
+GOALS = {3: 4.0, 1: 8.0}
+FALSE_ACCEPTS_PER_HOUR = 0.5
+
+
+@dataclass
+class Heard:
+    """One recording as the embedding hears it after a pause: `(strides, size)`, and where the word ends."""
+
+    recording: Recording
+    embeddings: NDArray[np.float32]
+    end_hop: int
+
+
+def hear(net: EmbeddingNet, recording: Recording, rng: np.random.Generator) -> Heard:
+    lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
+    wave = np.concatenate([np.zeros(lead), recording.wave, np.zeros(tail)])
+    wave = (wave + 1e-4 * rng.standard_normal(wave.size)).astype(np.float32)
+    return Heard(recording, embed(net, wave), (lead + spoken_span(recording.wave)[1]) // HOP)
+
+
+def head_scores(head: WordHead, embeddings: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+    """Scores a hop, as `WordNet` gives them."""
+    padded = np.vstack([np.zeros((LAG * (TAPS - 1), embeddings.shape[1]), np.float32), embeddings])
+    windows = np.hstack([padded[LAG * tap : LAG * tap + len(embeddings)] for tap in range(TAPS)])
+    scores = 1 / (1 + np.exp(-np.clip(windows @ head.weight + head.bias, -60, 60)))
+    return np.repeat(scores, stride).astype(np.float32)
+
+
+def missed_percent(head: WordHead, heard: Sequence[Heard], threshold: float, stride: int) -> float:
+    """Clips in which the smoothed score stays below the threshold about the word's end."""
+    detector, misses = Detector(), 0
+    for one in heard:
+        smooth = detector.smooth(head_scores(head, one.embeddings, stride))
+        misses += smooth[one.end_hop - 40 : one.end_hop + 80].max(initial=0.0) < threshold
+    return 100 * misses / max(len(heard), 1)
+
+
+def voices(heard: Sequence[Heard]) -> dict[str, list[Heard]]:
+    groups: dict[str, list[Heard]] = {}
+    for one in heard:
+        groups.setdefault(one.recording.group, []).append(one)
+    return groups
+
+
+def run_enrolment(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
+    """The table, and its goals."""
+    try:
+        weights = load_weights(find_weights("embedding"))
+        negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
+    except RtaudioError as error:
+        report.note(f"no enrolment: {error}")
+        return
+    trained, rng = set(weights.card.get("words", ())), np.random.default_rng(0)
+    recordings = [r for r in read_recordings(data, "all") if r.word not in trained and r.word != "_negative"]
+    recordings = [r for r in recordings if check_clip(r.wave) is None]
+    heard = [hear(net, r, rng) for r in recordings]
+    streams, hours = [], 0.0
+    for wave in others:
+        if hours < MOST_HOURS:
+            streams.append(embed(net, wave))
+            hours += wave.size / SAMPLE_RATE / 3600
+    columns = ["word", "clips", "voices", "missed %, others", "own voice", "own threshold, others", "false/h"]
+    for n_clips, goal in GOALS.items():
+        title = f"enrolled from {n_clips} clip{'s' * (n_clips > 1)}: no false accept in {hours:.1f} h"
+        table = report.table(title, columns)
+        for word in sorted({r.word for r in recordings}):
+            said = [one for one in heard if one.recording.word == word]
+            if sum(len(v) >= n_clips for v in voices(said).values()) < 2:
+                continue
+            rows = [
+                _draw(net, weights, negatives, said, streams, hours, n_clips, rng)
+                for _ in range(QUICK_DRAWS if quick else DRAWS)
+            ]
+            table.row(
+                word, len(said), len(voices(said)), *(float(np.nanmean(x)) for x in zip(*rows, strict=True))
+            )
+        if not table.rows:
+            report.note("no word here that the embedding was not trained on and that two voices say")
+            return
+        means = [float(np.nanmean([row[k] for row in table.rows])) for k in range(3, 7)]
+        table.row("mean", None, None, *means)
+        report.show(table)
+        report.goal(f"{n_clips} clip{'s' * (n_clips > 1)}: missed %, other voices", means[0], goal)
+
+
+def _draw(
+    net: EmbeddingNet,
+    weights: Weights,
+    negatives: Negatives,
+    said: Sequence[Heard],
+    streams: Sequence[NDArray[np.float32]],
+    hours: float,
+    n_clips: int,
+    rng: np.random.Generator,
+) -> tuple[float, float, float, float]:
+    """Someone enrols: missed % of others and of the same voice with no false accept, then, at the head's
+    own threshold, missed % of others and false accepts an hour."""
+    groups = voices(said)
+    able = sorted(name for name, clips in groups.items() if len(clips) >= n_clips)
+    mine = able[rng.integers(len(able))]
+    order = rng.permutation(len(groups[mine]))
+    enrolled = [groups[mine][k] for k in order[:n_clips]]
+    own = [groups[mine][k] for k in order[n_clips:]]
+    rest = [one for name, clips in groups.items() if name != mine for one in clips]
+    rest = [rest[k] for k in rng.permutation(len(rest))[:MOST_TESTS]]
+    head = fit_word(
+        [one.recording.wave for one in enrolled],
+        false_accepts_per_hour=FALSE_ACCEPTS_PER_HOUR,
+        weights=weights,
+        negatives=negatives,
+    )
+    stride, detector = net.config.stride, Detector()
+    smooths: list[Floats] = [detector.smooth(head_scores(head, x, stride)) for x in streams]
+    above_all = max(float(s.max()) for s in smooths) + 1e-9
+    false = sum(detector.events(s, head.threshold).size for s in smooths) / hours
+    return (
+        missed_percent(head, rest, above_all, stride),
+        missed_percent(head, own, above_all, stride) if own else float("nan"),
+        missed_percent(head, rest, head.threshold, stride),
+        false,
+    )

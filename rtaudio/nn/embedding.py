@@ -1,0 +1,72 @@
+"""The word embedding as native stages: what was just said as a direction, and words compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtaudio.errors import ConfigError
+from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.layers import Dense, Layer, Lookback, Unit
+from rtaudio.nn.speech import SpeechNet, Tensors
+from rtaudio.nn.weights import Weights
+
+TAPS, LAG = 3, 8
+"""Embeddings a word is judged by, and how many strides lie between them: now, 160 and 320 ms ago."""
+
+
+class EmbeddingNet(SpeechNet):
+    """Spectrum `(n_bins, 2)` at 16 kHz in, embedding `(size,)` of length 1 out, once a hop. No delay.
+
+    Near embeddings mean that the last second or so sounded like the same word, whoever spoke.
+    """
+
+    net_name = "embedding"
+    config_type = EmbeddingConfig
+    config: EmbeddingConfig
+
+    def _head(self, tensors: Tensors) -> list[Layer]:
+        return [Dense(tensors["out.weight"], tensors["out.bias"]), Unit(self.config.size)]
+
+
+@dataclass(frozen=True)
+class WordHead:
+    """One enrolled word: a logistic function of the last `TAPS` embeddings.
+
+    - weight: `(TAPS * size,)` float32, oldest embedding first; bias: added to their product.
+    - threshold: the score 0..1 to detect at, for the false-accept rate it was fitted to.
+    """
+
+    weight: NDArray[np.float32]
+    bias: float
+    threshold: float
+
+
+class WordNet(EmbeddingNet):
+    """Spectrum `(n_bins, 2)` at 16 kHz in, scores `(len(heads),)` of 0..1 out, once a hop. No delay.
+
+    All words share one run of the embedding net; each adds one row of a small matrix.
+    """
+
+    def __init__(self, config: EmbeddingConfig, tensors: Tensors, heads: Sequence[WordHead]) -> None:
+        if not heads:
+            raise ConfigError("a word net needs at least one word")
+        for head in heads:
+            if head.weight.shape != (TAPS * config.size,):
+                raise ConfigError(f"a head of shape {head.weight.shape} must have {(TAPS * config.size,)}")
+        self.heads = tuple(heads)
+        super().__init__(config, tensors)
+
+    @classmethod
+    def from_weights(cls, weights: Weights, heads: Sequence[WordHead] = ()) -> Self:
+        return cls(cls.read_config(weights), weights.tensors, heads)
+
+    def _head(self, tensors: Tensors) -> list[Layer]:
+        rows = np.stack([head.weight for head in self.heads]).astype(np.float32)
+        biases = np.array([head.bias for head in self.heads], np.float32)
+        lookback = Lookback(self.config.size, TAPS, LAG)
+        return [*super()._head(tensors), lookback, Dense(rows, biases, "sigmoid")]

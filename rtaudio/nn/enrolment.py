@@ -1,0 +1,222 @@
+"""A word of one's own from a few recordings: a small logistic head over the embedding, fitted in numpy.
+
+The recordings are heard at a few speeds and with a little noise; what the embedding then says at the
+word's end are the positive examples. Against them stand the embeddings of three quarters of an hour of
+other speech and noise, which come with the weights. The threshold is where those alone would give the
+asked rate of false accepts, by the tail of their scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.kernels.window import make_window
+from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
+from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.weights import DIRECTORY, Weights, find_weights, load_weights
+from rtaudio.stream.offline import run_frames
+
+Samples = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+SAMPLE_RATE = 16000
+NEGATIVES = DIRECTORY / "negatives.npy"
+SPACING = 4
+"""Strides between two bundled embeddings: 80 ms, so a head's LAG is LAG / SPACING of them."""
+
+SPEEDS, SNRS_DB = (1.0, 0.93, 1.08), (40.0, 20.0, 10.0)
+AFTER = (1, 3, 5, 7)
+"""Strides of 20 ms after a word's end that are examples of it."""
+LEAD_S, TAIL_S = 1.2, 0.3
+RIDGE = 1e-3
+"""Weight decay of a head; found on words that the embedding was not trained on."""
+NEWTON_STEPS = 8
+FITTED_SHARE = 3
+"""One in so many of the negatives is fitted against: neighbours say nearly the same. All set the threshold."""
+PEAKS = 30
+"""Highest scores of the negatives, at least a second apart, whose tail gives the threshold."""
+SURE = 4.0
+"""Logit the median example of a word is scaled to; the threshold lies at 0."""
+
+SHORTEST_S, LONGEST_S, QUIETEST_DB, CLIPPED_SHARE = 0.2, 3.0, -60.0, 0.01
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """What the embedding says about sound in which nobody says the word.
+
+    - streams: embeddings `(n, size)` float32 of each stretch, SPACING strides apart.
+    """
+
+    streams: tuple[NDArray[np.float32], ...]
+
+    @property
+    def hours(self) -> float:
+        return sum(map(len, self.streams)) * SPACING * 0.02 / 3600
+
+    def windows(self) -> list[NDArray[np.float32]]:
+        """Of each stretch, what a head sees: `(n, TAPS * size)`."""
+        lag = LAG // SPACING
+        counts = [len(stream) - (TAPS - 1) * lag for stream in self.streams]
+        return [
+            np.hstack([stream[tap * lag : tap * lag + count] for tap in range(TAPS)])
+            for stream, count in zip(self.streams, counts, strict=True)
+            if count > 0
+        ]
+
+
+def save_negatives(path: Path, streams: Sequence[NDArray[np.float32]]) -> str:
+    """Write embeddings `(strides, size)` as int8, a row of zeros between stretches; returns their SHA-256."""
+    rows = [np.vstack([stream[::SPACING], np.zeros((1, stream.shape[1]))]) for stream in streams]
+    buffer = io.BytesIO()
+    np.save(buffer, np.round(127 * np.concatenate(rows)).astype(np.int8), allow_pickle=False)
+    path.write_bytes(buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def load_negatives(weights: Weights, path: Path = NEGATIVES) -> Negatives:
+    """Embeddings of negatives made with these weights; WeightsError where they are not, or missing."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != weights.card.get("negatives_sha256"):
+        raise WeightsError(f"{path}: not the negatives of these embedding weights, or corrupt")
+    rows = np.load(io.BytesIO(content), allow_pickle=False)
+    ends = np.flatnonzero(~rows.any(1))
+    parts = np.split(rows.astype(np.float32), ends)
+    whole = [part[part.any(1)] for part in parts]
+    return Negatives(tuple(part / np.linalg.norm(part, axis=1, keepdims=True) for part in whole if len(part)))
+
+
+def check_clip(wave: Samples) -> str | None:
+    """What is wrong with a recording of a word at 16 kHz, in a few words; None where nothing is."""
+    if not wave.size or not np.isfinite(wave).all():
+        return "empty, or not a number in it"
+    start, end = spoken_span(wave)
+    voice = wave[start:end]
+    checks = (
+        (10 * math.log10(float(np.mean(np.square(voice))) + 1e-12) < QUIETEST_DB, "too quiet"),
+        (end - start < SHORTEST_S * SAMPLE_RATE, "too short"),
+        (end - start > LONGEST_S * SAMPLE_RATE, "too long"),
+        (float(np.mean(np.abs(wave) > 0.99)) > CLIPPED_SHARE, "clipped"),
+    )
+    return next((text for wrong, text in checks if wrong), None)
+
+
+def fit_word(
+    clips: Sequence[Samples],
+    *,
+    false_accepts_per_hour: float = 0.5,
+    weights: Weights | None = None,
+    negatives: Negatives | None = None,
+) -> WordHead:
+    """A head for the word that the recordings (float32 at 16 kHz) say.
+
+    - weights, negatives: of the embedding; the shipped ones unless given.
+
+    Raises ConfigError where there is no recording, or one that `check_clip` objects to.
+    """
+    if not clips:
+        raise ConfigError("a word needs at least one recording")
+    for number, clip in enumerate(clips, 1):
+        if wrong := check_clip(clip):
+            raise ConfigError(f"recording {number} of {len(clips)}: {wrong}")
+    if not false_accepts_per_hour > 0:
+        raise ConfigError(f"false_accepts_per_hour={false_accepts_per_hour} must be above 0")
+    weights = weights or load_weights(find_weights("embedding"))
+    net = EmbeddingNet.from_weights(weights)
+    negatives = negatives or load_negatives(weights)
+    rng = np.random.default_rng(0)  # the same recordings give the same head
+    examples = np.concatenate([word_windows(net, clip, rng) for clip in clips])
+    windows = negatives.windows()
+    weight, bias = fit_logistic(examples, np.concatenate(windows)[::FITTED_SHARE])
+    limit = tail_threshold([x @ weight + bias for x in windows], negatives.hours, false_accepts_per_hour)
+    ahead = float(np.median(examples @ weight + bias)) - limit
+    scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(np.linalg.norm(weight), 1e-9)
+    return WordHead((scale * weight).astype(np.float32), float(scale * (bias - limit)), 0.5)
+
+
+def word_windows(net: EmbeddingNet, clip: Samples, rng: np.random.Generator) -> NDArray[np.float32]:
+    """What a head sees about the word's end, at some speeds and in some noise: `(n, TAPS * size)`."""
+    found, stride = [], net.config.stride
+    for wave, end in _variants(clip, rng):
+        embeddings = embed(net, wave)
+        for after in AFTER:
+            now = min(end // (stride * net.config.hop_length) + after, len(embeddings) - 1)
+            found.append(embeddings[[now - LAG * (TAPS - 1 - tap) for tap in range(TAPS)]].ravel())
+    return np.array(found)
+
+
+def _variants(clip: Samples, rng: np.random.Generator) -> Iterator[tuple[Samples, int]]:
+    """The word after a pause, and its last sample, at each of SPEEDS and SNRS_DB."""
+    start, end = spoken_span(clip)
+    level = float(np.sqrt(np.mean(np.square(clip[start:end]))))
+    for speed in SPEEDS:
+        times = np.arange(start, end, speed)
+        word = np.interp(times, np.arange(clip.size), clip)
+        wave = np.zeros(word.size + round((LEAD_S + TAIL_S) * SAMPLE_RATE))
+        first = round(LEAD_S * SAMPLE_RATE)
+        wave[first : first + word.size] = word
+        for snr_db in SNRS_DB:
+            noise = rng.standard_normal(wave.size) * level * 10 ** (-snr_db / 20)
+            yield (wave + noise).astype(np.float32), first + word.size
+
+
+def embed(net: EmbeddingNet, wave: Samples) -> NDArray[np.float32]:
+    """Embeddings `(strides, size)` of samples at 16 kHz, from a fresh state: one each stride."""
+    config = net.config
+    padded = np.concatenate([np.zeros(config.n_fft - config.hop_length, np.float32), wave])
+    frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_length]
+    spectra = np.fft.rfft(frames * make_window(config.window, config.n_fft))
+    x = np.stack([spectra.real, spectra.imag], -1).astype(np.float32)
+    net.reset()
+    return run_frames(net, x)[config.stride - 1 :: config.stride]
+
+
+def fit_logistic(
+    positives: NDArray[np.float32], negatives: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], float]:
+    """Weight and bias of a logistic regression, both classes weighing the same, by Newton's method.
+
+    Starts from, and is drawn towards, no weights at all: RIDGE is of their squares.
+    """
+    x = np.vstack([positives, negatives]).astype(np.float64)
+    x = np.hstack([x, np.ones((len(x), 1))])
+    y = np.r_[np.ones(len(positives)), np.zeros(len(negatives))]
+    share = np.where(y > 0, 0.5 / len(positives), 0.5 / len(negatives))
+    decay = np.full(x.shape[1], RIDGE)
+    decay[-1] = 1e-9
+    w = np.zeros(x.shape[1])
+    for _ in range(NEWTON_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(x @ w, -40, 40)))
+        gradient = x.T @ (share * (p - y)) + decay * w
+        curvature = (x * (share * p * (1 - p))[:, None]).T @ x + np.diag(decay)
+        w = w - np.linalg.solve(curvature, gradient)
+    return w[:-1].astype(np.float32), float(w[-1])
+
+
+def tail_threshold(scores: Sequence[NDArray[np.float32]], hours: float, per_hour: float) -> float:
+    """Score that is passed `per_hour` times an hour, by an exponential through the highest peaks.
+
+    Peaks are at least a second apart. The tail is that of the PEAKS highest (Pickands 1975: beyond a
+    high level, excesses of almost anything are exponential or near it).
+    """
+    apart = round(1.0 / (SPACING * 0.02))
+    peaks: list[float] = []
+    for stream in scores:
+        padded = np.pad(stream, (0, -len(stream) % apart), constant_values=-np.inf)
+        peaks += padded.reshape(-1, apart).max(1).tolist()
+    highest = np.sort(peaks)[::-1][:PEAKS]
+    base = float(highest[-1])
+    excess = float(np.mean(highest - base))
+    return base + excess * math.log(max(len(highest) / (per_hour * hours), 1.0))

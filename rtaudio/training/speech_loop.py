@@ -1,0 +1,173 @@
+"""What training the keyword, embedding and voice activity nets has in common: the run around the steps."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from rtaudio.nn.speech_torch import SpeechNet
+from rtaudio.nn.weights import save_weights
+from rtaudio.training.curves import save_speech_curves
+from rtaudio.training.data import ClipStore, build_store
+from rtaudio.training.denoise import TrainPaths, check_start
+from rtaudio.training.export import sources
+from rtaudio.training.loop import Loop, RunConfig
+from rtaudio.training.spoken import RECIPE, SAMPLE_RATE
+from rtaudio.training.voices import synthesise
+
+MASKED_FRAMES, MASKED_BANDS = 12, 6
+
+
+class SpeechLoop(Loop):
+    """Trains a net over speech. A kind of it says what an item is, its loss, and how it is scored.
+
+    - name: the net's, as its weights file says it. score_name: what `score` returns, better if larger.
+    """
+
+    name: str
+    score_name: str
+
+    @property
+    def speech_net(self) -> SpeechNet:
+        """The averaged net, without what only training needs."""
+        net: SpeechNet = self.average
+        return net
+
+    def score(self) -> float:
+        """How well the averaged net does on validation recordings."""
+        raise NotImplementedError
+
+    def finish(self, folder: Path) -> dict[str, Any]:
+        """Make what else belongs to the weights in `folder`; returns what their card is to say of it."""
+        return {}
+
+    def _masked(self, features: Tensor, number: int) -> Tensor:
+        """Hide a few bands and a few frames of each item (Park et al. 2019, SpecAugment)."""
+        rng, (batch, frames, bands) = np.random.default_rng((self.run.seed, number, 1 << 41)), features.shape
+        for i in range(batch):
+            band, width = rng.integers(bands), rng.integers(MASKED_BANDS + 1)
+            features[i, :, band : band + width] = 0
+            frame, length = rng.integers(frames), rng.integers(MASKED_FRAMES + 1)
+            features[i, frame : frame + length] = 0
+        return features
+
+
+def features_of(net: SpeechNet, spectra: Tensor) -> Tensor:
+    """Features `(B, T, n_bands)` of spectra, from a stream's start."""
+    return net.features(spectra, net.initial_state(len(spectra)).level)[0]
+
+
+@torch.no_grad()
+def outputs_of(net: SpeechNet, features: Tensor, chunk: int = 64) -> Tensor:
+    """The net's logits `(B, T / stride, n_outputs)`, a few items at a time."""
+    parts = [net.logits(x, net.initial_state(len(x)).past)[0] for x in torch.split(features, chunk)]
+    return torch.cat(parts)
+
+
+def speech_store(paths: TrainPaths, console: Console) -> ClipStore:
+    """Recordings at 16 kHz, and spoken words made by speech synthesisers where those are installed."""
+    cache = paths.cache / "16k"
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("decoding")
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        store = build_store(paths.data, cache, recipe=RECIPE, on_progress=show)
+        made = bar.add_task("synthesising")
+        if synthesise(cache, on_progress=lambda done, total: bar.update(made, completed=done, total=total)):
+            store = ClipStore(cache)
+    return store
+
+
+def train_speech(
+    make: Callable[[ClipStore, RunConfig], SpeechLoop],
+    paths: TrainPaths,
+    run: RunConfig,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+) -> SpeechLoop:
+    """Train a net over speech and leave checkpoint, weights, history and curves in `paths.out`."""
+    console = console or Console()
+    check_start(paths, run, resume)
+    paths.out.mkdir(parents=True, exist_ok=True)
+    store = speech_store(paths, console)
+    loop = make(store, run)
+    if resume:
+        loop.resume(paths.checkpoint)
+    try:
+        _show(loop, paths, console)
+    except KeyboardInterrupt:
+        loop.save(paths.checkpoint)
+        raise
+    path = export(loop, store, paths.out / f"{loop.name}.npz")
+    console.print(f"weights: {path}")
+    return loop
+
+
+def export(loop: SpeechLoop, store: ClipStore, path: Path) -> Path:
+    """Write the averaged weights and where they came from."""
+    tensors = {name: tensor.detach().float().numpy() for name, tensor in loop.speech_net.state_dict().items()}
+    progress, config = loop.progress, loop.speech_net.config
+    last = progress.history[-1] if progress.history else {}
+    spent = {"seed": loop.run.seed, "hours": round(progress.elapsed_s / 3600, 3), **last}
+    command = " ".join(["rtaudio", *sys.argv[1:]])
+    card = {"run": spent, "data": sources(store, SAMPLE_RATE), "command": command, "licence": "MIT"}
+    return save_weights(path, loop.name, asdict(config), tensors, **card, **loop.finish(path.parent))
+
+
+def _show(loop: SpeechLoop, paths: TrainPaths, console: Console) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:5.1f} %"))
+    history = loop.progress.history
+    with Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2) as bar:
+        task, told = bar.add_task("training", total=1.0), len(history)
+        for text in _follow(loop, paths):
+            bar.update(task, completed=loop.progress.share(loop.run), description=text)
+            for point in history[told:]:
+                minutes, score = point["elapsed_s"] / 60, point[loop.score_name]
+                console.print(
+                    f"{minutes:6.1f} min  step {point['step']:6.0f}  loss {point['loss']:.4f}  "
+                    f"{loop.score_name} {score:.4f}"
+                )
+            told = len(history)
+
+
+def _follow(loop: SpeechLoop, paths: TrainPaths) -> Iterator[str]:
+    """Run the steps, with a validation early, then at intervals, then at the end; says where it stands."""
+    losses: deque[float] = deque(maxlen=200)
+    next_validation = time.monotonic() + loop.run.validate_every_s / 3
+    for loss in loop.steps():
+        losses.append(loss)
+        yield f"step {loop.progress.step}  loss {np.mean(losses):.4f}"
+        if time.monotonic() > next_validation:
+            _validate(loop, paths, float(np.mean(losses)))
+            next_validation = time.monotonic() + loop.run.validate_every_s
+    if losses:
+        _validate(loop, paths, float(np.mean(losses)))
+    yield f"step {loop.progress.step}  done"
+
+
+def _validate(loop: SpeechLoop, paths: TrainPaths, loss: float) -> None:
+    """Score the averaged weights; write checkpoint, history and curves."""
+    progress = loop.progress
+    point: dict[str, Any] = {"step": progress.step, "elapsed_s": progress.elapsed_s, "loss": loss}
+    progress.history.append(point | {loop.score_name: loop.score()})
+    loop.save(paths.checkpoint)
+    (paths.out / "history.json").write_text(
+        json.dumps({"run": asdict(loop.run), "history": progress.history})
+    )
+    save_speech_curves(progress.history, loop.score_name, paths.out / "curves.png")

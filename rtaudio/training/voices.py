@@ -1,0 +1,107 @@
+"""Words spoken by synthesisers: near misses of the keywords, and made-up words by the thousand.
+
+They teach what is *not* a keyword, and teach the word embedding that one word in many voices is
+one word. No keyword itself is made. Programs used where installed: espeak-ng and flite, whose
+voices come from different families; sound that they make carries no licence of theirs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from rtaudio.training.data import append_clips, listed_paths
+
+Samples = NDArray[np.float32]
+
+PROGRAMS = ("espeak-ng", "flite")
+FLITE_VOICES = ("kal", "awb", "rms", "slt")
+ESPEAK_VOICES = (
+    "en-us", "en-gb", "en-gb-scotland", "en-029", "en-us+f2", "en-gb+f4", "en-us+f5", "en-gb+m3", "en-us+m7",
+    "en-us+Annie", "en-gb+Andrea", "en-us+linda",
+)  # fmt: skip
+MADE_WORDS, VOICES_EACH = 1200, 7
+SAMPLE_RATE = 16000
+
+NEAR_WORDS = (
+    "commuter", "compute", "computing", "competitor", "complete her", "come pewter", "composer", "company",
+    "jealous", "harvest", "service", "java", "jarred", "garbage", "nervous", "charge this", "travis",
+    "snowball", "snowman", "snow", "cowboy", "low boy", "no boy", "slow buoy", "snow blower", "oh boy",
+    "smart", "mirror", "smart meter", "start mirror", "smart manner", "small mirror", "part mirror",
+    "view", "glass", "blue glass", "few glasses", "new glass", "the class", "view class", "viewing gas",
+    "alex", "a lexus", "election", "alexis", "elect her", "a lecture", "relax a", "selector",
+    "anthem", "athens", "arena", "a thinner", "hyena", "antenna", "martina", "adeline", "at eden",
+    "a million", "emily", "familiar", "camellia", "a media", "ophelia", "ameliorate", "a meal", "aurelia",
+)  # fmt: skip
+
+ONSETS = [*"bdfghjklmnprstvwz", "bl", "br", "dr", "fl", "fr", "gl", "gr", "kl", "kr", "pl", "pr", "sh",
+          "sk", "sl", "sm", "sn", "sp", "st", "str", "th", "tr", "ch"]  # fmt: skip
+NUCLEI = [*"aeiou", "ee", "oo", "ai", "ow", "ar", "or", "er"]
+CODAS = ["", "", "", "n", "l", "s", "t", "m", "k", "nd", "st", "rk", "x", "sh"]
+
+
+def made_word(rng: np.random.Generator) -> str:
+    """Two to four syllables that mean nothing, spelt so that programs read them alike."""
+    syllables = [str(rng.choice(ONSETS)) + str(rng.choice(NUCLEI)) for _ in range(rng.integers(2, 5))]
+    return "".join(syllables) + str(rng.choice(CODAS))
+
+
+def vocabulary(seed: int = 0) -> list[str]:
+    """Near misses, then made-up words; the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    made = dict.fromkeys(made_word(rng) for _ in range(2 * MADE_WORDS))
+    return [*NEAR_WORDS, *list(made)[:MADE_WORDS]]
+
+
+def say(text: str, number: int, rng: np.random.Generator, folder: Path) -> tuple[str, Samples]:
+    """The text in one of the voices, at some speed and pitch: the voice's name, and samples at 16 kHz."""
+    path = folder / f"{number}.wav"
+    if (number % 2 and shutil.which("flite")) or not shutil.which("espeak-ng"):
+        voice = str(rng.choice(FLITE_VOICES))
+        stretch = f"duration_stretch={rng.uniform(0.8, 1.35):.2f}"
+        command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", str(path)]
+    else:
+        voice = str(rng.choice(ESPEAK_VOICES))
+        pace, pitch = str(rng.integers(120, 200)), str(rng.integers(20, 85))
+        command = ["espeak-ng", "-v", voice, "-s", pace, "-p", pitch, "-w", str(path), text]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    audio, rate = soundfile.read(path, dtype="float32")
+    path.unlink()
+    wave = soxr.resample(audio, rate, SAMPLE_RATE).astype(np.float32)
+    return voice, wave * np.float32(0.9 / max(float(np.abs(wave).max(initial=0.0)), 1e-6))
+
+
+def synthesise(store: Path, on_progress: Callable[[int, int], None] | None = None) -> bool:
+    """Add every word of `vocabulary` in some voices to a store, those it has left out; whether any were.
+
+    False, and nothing done, where neither program is installed.
+    """
+    if not any(map(shutil.which, PROGRAMS)):
+        return False
+    words, there = vocabulary(), listed_paths(store)
+    missing = [(i, word) for i, word in enumerate(words) if f"synthetic/{word}/0" not in there]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+
+        def all_voices(task: tuple[int, str]) -> list[tuple[str, Samples]]:
+            i, word = task
+            rng = np.random.default_rng((17, i))
+            return [say(word, i * VOICES_EACH + k, rng, Path(folder)) for k in range(VOICES_EACH)]
+
+        for done, ((_, word), voices) in enumerate(zip(missing, pool.map(all_voices, missing), strict=True)):
+            rows = [
+                {"path": f"{word}/{k}", "source": "synthesised", "group": voice, "licence": "none needed"}
+                for k, (voice, _) in enumerate(voices)
+            ]
+            append_clips(store, rows, [wave for _, wave in voices], SAMPLE_RATE)
+            if on_progress:
+                on_progress(len(words) - len(missing) + done + 1, len(words))
+    return bool(missing)

@@ -1,0 +1,184 @@
+"""Enrolment on made-up words: sounds that a net of random weights can tell apart."""
+
+import numpy as np
+import pytest
+
+from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordNet
+from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.enrolment import (
+    Negatives,
+    check_clip,
+    embed,
+    fit_logistic,
+    fit_word,
+    load_negatives,
+    save_negatives,
+    tail_threshold,
+)
+from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.speech import tensor_shapes
+from rtaudio.nn.weights import Weights
+from rtaudio.stream.offline import run_frames
+
+CONFIG = EmbeddingConfig(channels=40, dilations=(1, 2, 4), size=16)
+RATE = 16000
+
+
+def net_weights(card=None):
+    rng = np.random.default_rng(2)
+    tensors = {
+        name: (rng.standard_normal(shape) * 0.7 / np.sqrt(np.prod(shape[1:]) or 4)).astype(np.float32)
+        for name, shape in tensor_shapes(CONFIG).items()
+    }
+    return Weights("embedding", vars(CONFIG), tensors, card or {})
+
+
+def word(pitches, seed=0, seconds=0.5, level=0.1):
+    """Tones one after the other, with silence around: a word if pitches were letters."""
+    rng, t = np.random.default_rng(seed), np.arange(int(seconds * RATE / len(pitches))) / RATE
+    off = rng.uniform(0.97, 1.03)
+    tones = [sum(np.sin(2 * np.pi * k * p * off * t) / k for k in (1, 2, 3)) for p in pitches]
+    wave = np.concatenate([np.zeros(RATE // 2), *tones, np.zeros(RATE // 2)])
+    return (level * wave + 1e-4 * rng.standard_normal(wave.size)).astype(np.float32)
+
+
+def babble(seconds, seed):
+    rng = np.random.default_rng(seed)
+    parts = [word(rng.uniform(200, 2500, 3), int(rng.integers(1 << 30))) for _ in range(int(seconds / 1.5))]
+    return np.concatenate(parts)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return net_weights()
+
+
+@pytest.fixture(scope="module")
+def negatives(weights):
+    net = EmbeddingNet.from_weights(weights)
+    return Negatives(tuple(embed(net, babble(60, seed))[::4] for seed in range(4)))
+
+
+MELODY = (400.0, 1200.0, 700.0)
+RATE_ASKED = 60.0  # an hour: four minutes of negatives can't say much about less
+
+
+def peak(head, weights, wave):
+    """The word's highest score in a recording, through the stage that runs live."""
+    net = WordNet.from_weights(weights, [head])
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, (160, 0)), 320)[::160]
+    spectrum = np.fft.rfft(frames * np.sin(np.pi * np.arange(320) / 320))
+    return run_frames(net, np.stack([spectrum.real, spectrum.imag], -1).astype(np.float32)).max()
+
+
+@pytest.mark.parametrize("count", [1, 3, 50])
+def test_a_word_is_found_and_others_are_not(weights, negatives, count):
+    clips = [word(MELODY, seed) for seed in range(count)]
+    head = fit_word(clips, false_accepts_per_hour=RATE_ASKED, weights=weights, negatives=negatives)
+    assert peak(head, weights, word(MELODY, 99)) > head.threshold
+    scores = [peak(head, weights, word(pitches, 5)) for pitches in ((2000, 300, 300), (900, 900, 2100))]
+    assert max(scores) < head.threshold
+
+
+def test_identical_clips_are_as_good_as_one(weights, negatives):
+    asked = {"false_accepts_per_hour": RATE_ASKED, "weights": weights, "negatives": negatives}
+    heads = [fit_word([word(MELODY)] * n, **asked) for n in (1, 4)]
+    assert all(peak(head, weights, word(MELODY)) > head.threshold for head in heads)
+
+
+def test_the_same_recordings_give_the_same_head(weights, negatives):
+    first, second = (fit_word([word(MELODY)], weights=weights, negatives=negatives) for _ in range(2))
+    np.testing.assert_array_equal(first.weight, second.weight)
+    assert first.bias == second.bias
+
+
+def test_fewer_false_accepts_ask_for_more(weights, negatives):
+    heads = [
+        fit_word([word(MELODY)], false_accepts_per_hour=rate, weights=weights, negatives=negatives)
+        for rate in (20.0, 0.1)
+    ]
+    windows = np.concatenate(negatives.windows())
+    counts = [int((windows @ head.weight + head.bias > 0).sum()) for head in heads]
+    assert counts[1] <= counts[0]
+
+
+@pytest.mark.parametrize(
+    ("wave", "wrong"),
+    [
+        (np.zeros(RATE, np.float32), "too quiet"),
+        (word(MELODY, level=1e-5), "too quiet"),
+        (word(MELODY, seconds=0.06), "too short"),
+        (word(MELODY, seconds=4.0), "too long"),
+        (np.clip(40 * word(MELODY), -1, 1), "clipped"),
+        (np.zeros(0, np.float32), "empty"),
+        (np.full(RATE, np.nan, np.float32), "not a number"),
+    ],
+)
+def test_recordings_that_cannot_serve_say_why(weights, negatives, wave, wrong):
+    assert wrong in check_clip(wave)
+    with pytest.raises(ConfigError, match=f"recording 2 of 2: .*{wrong}"):
+        fit_word([word(MELODY), wave], weights=weights, negatives=negatives)
+
+
+def test_a_good_recording_has_nothing_wrong():
+    assert check_clip(word(MELODY)) is None
+
+
+def test_no_recording_and_no_rate_are_refused(weights, negatives):
+    with pytest.raises(ConfigError, match="at least one"):
+        fit_word([], weights=weights, negatives=negatives)
+    with pytest.raises(ConfigError, match="false_accepts_per_hour"):
+        fit_word([word(MELODY)], false_accepts_per_hour=0, weights=weights, negatives=negatives)
+
+
+def test_noise_alone_gives_a_head_that_hardly_fires(weights, negatives):
+    noise = (0.1 * np.random.default_rng(1).standard_normal(RATE)).astype(np.float32)
+    head = fit_word([noise], weights=weights, negatives=negatives)
+    assert np.isfinite(head.weight).all()
+    assert peak(head, weights, word(MELODY)) < 0.9
+
+
+def test_the_span_of_a_word_is_found():
+    start, end = spoken_span(word(MELODY))
+    assert abs(start - 0.5 * RATE) < 0.04 * RATE
+    assert abs(end - 1.0 * RATE) < 0.04 * RATE
+
+
+def test_negatives_come_back_from_their_file(tmp_path, weights, negatives):
+    path = tmp_path / "n.npy"
+    full = [np.repeat(stream, 4, axis=0) for stream in negatives.streams]
+    digest = save_negatives(path, full)
+    loaded = load_negatives(net_weights({"negatives_sha256": digest}), path)
+    assert loaded.hours == pytest.approx(negatives.hours)
+    for a, b in zip(loaded.streams, negatives.streams, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.02)
+    with pytest.raises(WeightsError, match="not the negatives"):
+        load_negatives(weights, path)
+    with pytest.raises(WeightsError, match="No such file"):
+        load_negatives(weights, tmp_path / "missing.npy")
+
+
+def test_windows_are_what_a_head_sees():
+    stream = np.arange(40, dtype=np.float32)[:, None]
+    (windows,) = Negatives((stream,)).windows()
+    step = LAG // 4
+    np.testing.assert_array_equal(windows[0], np.arange(TAPS) * step)
+    assert len(windows) == 40 - (TAPS - 1) * step
+
+
+def test_the_threshold_of_an_exponential_tail_is_where_theory_has_it():
+    rng = np.random.default_rng(0)
+    hours, apart = 50.0, 12
+    scores = rng.exponential(1.0, int(hours * 3600 / 0.96) * apart).astype(np.float32)
+    per_hour = 0.5
+    true = np.log(hours * 3600 / 0.96 * apart / (per_hour * hours))
+    assert tail_threshold([scores], hours, per_hour) == pytest.approx(true, abs=0.5)
+
+
+def test_logistic_regression_separates_what_can_be_separated():
+    rng = np.random.default_rng(0)
+    positives, negatives = rng.normal(1, 0.3, (20, 5)), rng.normal(-1, 0.3, (500, 5))
+    weight, bias = fit_logistic(positives.astype(np.float32), negatives.astype(np.float32))
+    assert (positives @ weight + bias > 0).all()
+    assert (negatives @ weight + bias < 0).all()

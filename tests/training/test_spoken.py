@@ -1,0 +1,159 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from toy_recordings import write_words
+
+from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.keywords_config import KeywordConfig
+from rtaudio.nn.vad_config import VadConfig
+from rtaudio.nn.weights import load_weights
+from rtaudio.training import embedding as embedding_training
+from rtaudio.training import speech_loop
+from rtaudio.training.data import build_store
+from rtaudio.training.denoise import TrainPaths
+from rtaudio.training.embedding import EmbeddingLoop
+from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss
+from rtaudio.training.loop import RunConfig
+from rtaudio.training.speech_loop import train_speech
+from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, SpokenConfig, at_speed
+from rtaudio.training.vad import VadLoop, auc, speech_frames
+from rtaudio.training.voices import NEAR_WORDS, vocabulary
+
+SMALL = SpokenConfig(n_frames=120, n_rooms=3)
+TINY = {"channels": 24, "dilations": (1, 2), "kernel_size": 3}
+WORDS = ("yes", "stop")
+RUN = RunConfig(hours=None, steps=3, batch=4, workers=0)
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    write_words(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(words, tmp_path_factory):
+    return build_store(words, tmp_path_factory.mktemp("cache"), recipe=RECIPE)
+
+
+def test_items_are_settled_by_their_seed_and_hold_their_word_where_they_say(store):
+    streams = SpokenStreams(store, "train", WORDS, dataclasses.replace(SMALL, clean=1.0, reverberant=0.0), 0)
+    first, places = streams.batch((0, 1), 24)
+    again, _ = streams.batch((0, 1), 24)
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    said = places[:, 0] >= 0
+    assert said.any()
+    assert not said.all()
+    assert (places[said, 2] > places[said, 1]).all()
+    assert (places[said, 2] < SMALL.n_frames).all()
+    power = first.square().sum((2, 3))
+    for item in torch.nonzero(said)[:, 0].tolist():
+        _, start, end = places[item].tolist()
+        assert power[item, max(start, 0) : end].mean() > 1e-3 * power[item].max()
+
+
+def test_the_loss_falls_when_words_are_found_and_when_nothing_else_is():
+    places = torch.tensor([[1, 20, 60], [-1, 0, 0]])
+    logits = torch.full((2, 60, 2), -8.0)
+    silent = keyword_loss(logits, places, 2)
+    found = logits.clone()
+    found[0, 30:36, 1] = 8.0
+    wrong = logits.clone()
+    wrong[1, 30:36, 1] = 8.0
+    assert keyword_loss(found, places, 2) < silent < keyword_loss(wrong, places, 2)
+
+
+def test_found_percent_counts_words_above_every_false_accept():
+    places = torch.tensor([[0, 20, 60]] * 4 + [[-1, 0, 0]] * 4)
+    logits = torch.full((8, 60, 1), -8.0)
+    logits[:3, 30:36] = 4.0
+    logits[5, 10:20] = 0.0
+    assert found_percent(logits, places, 2) == pytest.approx(75)
+
+
+def test_speed_changes_length_and_pitch():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
+    faster = at_speed(tone, 1.25)
+    assert faster.size == pytest.approx(SAMPLE_RATE / 1.25, rel=0.02)
+    spectrum = np.abs(np.fft.rfft(faster * np.hanning(faster.size)))
+    assert spectrum.argmax() * SAMPLE_RATE / faster.size == pytest.approx(1250, rel=0.02)
+    assert np.abs(faster).max() == pytest.approx(1, abs=0.1)
+
+
+def test_closures_belong_to_speech_and_pauses_do_not():
+    rng = np.random.default_rng(0)
+    loud, gap, pause = (int(s * SAMPLE_RATE) for s in (0.4, 0.09, 0.6))
+    x = np.zeros(2 * loud + gap + 2 * pause + loud)
+    for at in (pause, pause + loud + gap, 2 * pause + 2 * loud + gap):
+        x[at : at + loud] = 0.1 * rng.standard_normal(x[at : at + loud].size)
+    active = speech_frames((x + 1e-5 * rng.standard_normal(x.size)).astype(np.float32))
+    middle = (pause + loud + gap // 2) * 100 // SAMPLE_RATE
+    assert active[middle]
+    assert not active[(pause + 2 * loud + gap + pause // 2) * 100 // SAMPLE_RATE]
+
+
+def test_auc_is_the_share_of_pairs_in_order():
+    scores = np.array([0.1, 0.4, 0.4, 0.9], np.float32)
+    assert auc(scores, np.array([False, False, True, True])) == pytest.approx((1 + 1 + 0.5 + 1) / 4)
+
+
+def test_the_vocabulary_has_no_keyword_in_it():
+    made = vocabulary()
+    assert made == vocabulary()
+    assert made[: len(NEAR_WORDS)] == list(NEAR_WORDS)
+    assert not {
+        "computer",
+        "jarvis",
+        "snowboy",
+        "smart mirror",
+        "view glass",
+        "alexa",
+        "athena",
+        "amelia",
+    } & {*made}
+
+
+def make_keywords(store, run):
+    return KeywordLoop(store, run, KeywordConfig(words=WORDS, **TINY), SMALL, validation_items=48)
+
+
+def make_vad(store, run):
+    return VadLoop(store, run, VadConfig(**TINY), SMALL, validation_batches=1)
+
+
+def make_embedding(store, run):
+    return EmbeddingLoop(
+        store, run, EmbeddingConfig(size=8, **TINY), dataclasses.replace(SMALL, n_frames=170)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("keywords", make_keywords), ("vad", make_vad), ("embedding", make_embedding)]
+)
+def test_training_end_to_end_leaves_weights_curves_and_a_checkpoint(words, tmp_path, monkeypatch, name, make):
+    monkeypatch.setattr(speech_loop, "synthesise", lambda *_, **__: False)
+    monkeypatch.setattr(embedding_training, "HELD_OUT", ("stop",))
+    monkeypatch.setattr(embedding_training, "NEGATIVE_STREAMS", 1)
+    monkeypatch.setattr(embedding_training, "NEGATIVE_S", 4.0)
+    paths = TrainPaths(words, tmp_path / "out", tmp_path / "cache")
+    loop = train_speech(make, paths, RUN, console=Console(quiet=True))
+    weights = load_weights(paths.out / f"{name}.npz")
+    assert weights.net == name
+    assert weights.card["run"]["step"] == 3
+    assert np.isfinite(loop.progress.history[-1][loop.score_name])
+    assert (paths.out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    again = train_speech(
+        make, paths, dataclasses.replace(RUN, steps=4), resume=True, console=Console(quiet=True)
+    )
+    assert again.progress.step == 4
+
+
+def test_steps_on_one_batch_bring_its_loss_down(store):
+    loop = make_keywords(store, RUN)
+    batch = loop._prepare(0)
+    losses = [loop.step(*batch) for _ in range(40)]
+    assert losses[-1] < 0.7 * losses[0]
