@@ -98,7 +98,7 @@ def torch_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floa
 
 def onnx_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floats) -> tuple[Timer, Floats]:
     from rtaudio.nn.denoise_onnx import denoise_graph
-    from rtaudio.nn.steps_onnx import OnnxStep
+    from rtaudio.nn.onnx_step import OnnxStep
 
     graph, gains = denoise_graph(config, tensors), np.zeros(spectra.shape[:2], np.float32)
 
@@ -167,6 +167,10 @@ def run(report: Report, quick: bool) -> None:
     error = float(np.abs(native_gains(net, spectra) - expected).max())
     whole = Pipeline([Analysis(*sizes), Denoiser(config, tensors), Synthesis(*sizes)])
     ours = add_rows(table, "rtaudio: STFT, net, iSTFT", stage_timer(whole, samples), hops, error)
+    int8 = Denoiser(config, tensors, precision="int8")
+    error_int8 = float(np.abs(native_gains(int8, spectra) - expected).max())
+    whole_int8 = Pipeline([Analysis(*sizes), int8, Synthesis(*sizes)])
+    add_rows(table, "the same, int8", stage_timer(whole_int8, samples), hops, error_int8)
     add_rows(table, "rtaudio, net only", stage_timer(net, spectra), hops, error)
     for name, make in peers.items():
         timer, gains = make(config, tensors, spectra)

@@ -15,63 +15,23 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.probe import ProbeProcess, chirp, delay_between
 from benchmarks.report import Report, main
-from benchmarks.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
-from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device
+from rtaudio.devices.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
 from rtaudio.dsp.stft import Analysis, Synthesis
-from rtaudio.engine.budget import plan_budget
-from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import DeviceError
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.stage import Samples
+from rtaudio.tasks.roundtrip import PULSE_BLOCK, RATE, jack_loop, pulse_loop, through_jack, through_pulse
 
-RATE = 48000
 WINDOWS = ((240, 120), (480, 240), (960, 480))  # n_fft, hop_length: 5, 10 and 20 ms, half overlapped
-SIGNAL = np.concatenate([np.zeros(RATE // 10), chirp(RATE, 0.5), np.zeros(RATE // 2)]).astype(np.float32)
 QUICK_RUNS, RUNS = 3, 10
 Measure = Callable[[Report, Path, int], None]
-PULSE_BLOCK = 480
-SILENCE = 0.05  # a tenth of the chirp's level
 PERIODS = 3  # what JACK's graph and the engine's rings may add to the window
-
-
-def _delays(probe: ProbeProcess, runs: int) -> list[int]:
-    return [delay_between(SIGNAL, _heard(probe)) for _ in range(runs)]
-
-
-def _heard(probe: ProbeProcess) -> Samples:
-    """What came back; RuntimeError where that was silence, which correlates with anything."""
-    heard = probe.play()[0]
-    if np.max(np.abs(heard)) < SILENCE:
-        raise RuntimeError("the chirp did not come back")
-    return heard
 
 
 def _row(name: str, loop: int, delays: list[int]) -> list[object]:
     net = [delay - loop for delay in delays]
     ms = 1e3 / RATE
     return [name, len(net), min(net), int(np.median(net)), max(net), float(np.median(net)) * ms]
-
-
-def _through_jack(jack: JackServer, folder: Path, pipeline: Pipeline, runs: int) -> list[int]:
-    device = PortAudioDevice(block=jack.period)
-    plan = plan_budget(pipeline, RATE, block=jack.period, budget_ms=None)
-    with LiveEngine(pipeline, device, plan), ProbeProcess(folder, SIGNAL, jack.period) as probe:
-        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system", "PortAudio"}
-        jack.cut("system:capture_1", f"{client}:in_0")
-        jack.wire(f"{client}:out_0", "PortAudio:in_0")
-        jack.wire("PortAudio:out_0", f"{client}:in_0")
-        return _delays(probe, runs)
-
-
-def _jack_loop(jack: JackServer, folder: Path, runs: int) -> int:
-    """The probe's own loop: a client that hears itself does so a period later."""
-    with ProbeProcess(folder, SIGNAL, jack.period) as probe:
-        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system"}
-        jack.cut("system:capture_1", f"{client}:in_0")
-        jack.wire(f"{client}:out_0", f"{client}:in_0")
-        return int(np.median(_delays(probe, runs)))
 
 
 def _measure_jack(report: Report, folder: Path, runs: int) -> None:
@@ -81,11 +41,11 @@ def _measure_jack(report: Report, folder: Path, runs: int) -> None:
     )
     measured: dict[int, tuple[float, int]] = {}
     with JackServer() as jack:
-        loop = _jack_loop(jack, folder, runs)
+        loop = jack_loop(jack, folder, runs)
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
         for n_fft, hop_length in WINDOWS:
             pipeline = Pipeline([Analysis(n_fft, hop_length), Synthesis(n_fft, hop_length)])
-            delays = _through_jack(jack, folder, pipeline, runs)
+            delays, _ = through_jack(jack, folder, pipeline, runs)
             table.row(*_row(f"window {n_fft}, hop {hop_length}", loop, delays))
             measured[n_fft] = (max(delays) - loop - n_fft) / jack.period, max(delays) - min(delays)
     report.show(table)
@@ -101,18 +61,9 @@ def _measure_pulse(report: Report, folder: Path, runs: int) -> None:
     )
     pipeline = Pipeline([Analysis(960, 480), Synthesis(960, 480)])
     with PulseServer():
-        with ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "mic.monitor", "mic") as probe:
-            loop = int(np.median(_delays(probe, runs)))
+        loop = pulse_loop(folder, runs)
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
-        device = PortAudioDevice("mic.monitor", "spk", block=PULSE_BLOCK)
-        pairs = burst(find_device("mic.monitor", "input"))
-        plan = plan_budget(pipeline, RATE, block=PULSE_BLOCK, burst=pairs)
-        with (
-            LiveEngine(pipeline, device, plan) as engine,
-            ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "spk.monitor", "mic") as probe,
-        ):
-            delays = _delays(probe, runs)
-            parts = engine.latency_parts()
+        delays, parts = through_pulse(folder, pipeline, runs)
         table.row(*_row(f"window 960, hop 480, block {PULSE_BLOCK}", loop, delays))
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     report.note(f"PulseAudio path as declared: {sum(parts.values()):.1f} ms = {told}")

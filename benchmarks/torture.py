@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.report import Report, main
-from benchmarks.servers import JACK_PROGRAMS, JackServer, missing
 from rtaudio.devices.portaudio import PortAudioDevice, library
+from rtaudio.devices.servers import JACK_PROGRAMS, JackServer, missing
 from rtaudio.engine.live import LiveEngine
 from rtaudio.stream.native import native_stage
 from rtaudio.tasks.bench_load import busy_python

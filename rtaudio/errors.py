@@ -7,6 +7,7 @@
     │   └── BudgetError          4   the latency budget cannot be met; says by how much
     ├── AudioFileError           2   not audio, empty, truncated, or not writable
     ├── WeightsError             2   weights that are missing, corrupt or not ours
+    ├── ModelError               2   somebody's model: not what its manifest says, or failing as it runs
     └── DeviceError              3   no such device, busy, gone
         └── MissingLibraryError  3   PortAudio or an optional package is not installed
 
@@ -42,6 +43,12 @@ class AudioFileError(RtaudioError):
 
 class WeightsError(RtaudioError):
     """Weights that are missing, corrupt, or were made for another net."""
+
+    exit_code = 2
+
+
+class ModelError(RtaudioError):
+    """A model that can't be used, isn't what its manifest says, or fails while it runs."""
 
     exit_code = 2
 

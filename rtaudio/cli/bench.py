@@ -32,7 +32,9 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("--model", default="standard", metavar="NAME|FILE", help="see `rtaudio models`")
-    parser.add_argument("--backend", default="native", metavar="LIST", help="of native, onnx, torch (native)")
+    parser.add_argument(
+        "--backend", default="native", metavar="LIST", help="of native, int8, onnx, torch (native)"
+    )
     parser.add_argument("--device", default="cpu", metavar="LIST", help="of cpu, cuda; torch runs on both")
     parser.add_argument(
         "--budget", type=milliseconds, default=40.0, metavar="MS", help="delay to stay within (40ms)"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtaudio.cli.options import Verbs, add_model_options, milliseconds, verb
+from rtaudio.cli.options import Verbs, add_model_options, milliseconds, model_options, verb
 
 if TYPE_CHECKING:
     from rtaudio.engine.live import LiveEngine
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = _make_folder(args.out_dir)
     sound = load_demo()
-    stage = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    stage = build_denoiser(**model_options(args))
     plan = plan_budget(stage, SAMPLE_RATE, budget_ms=args.budget)
     engine = demo_engine(stage, sound.noisy, plan)
     with Interrupts() as interrupts, engine:
@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_summary(told)
         _print_files(told)
+    if engine.failure is not None:
+        raise engine.failure
     return 130 if ended == "interrupted" else 0
 
 

@@ -9,24 +9,31 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rtaudio.cli.options import model_options
 from rtaudio.cli.terminal import console, note, print_json
-from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.denoise import build_denoiser, denoiser_rate
 from rtaudio.tasks.files import FileJob, FileResult, Progress, plan_jobs, process_files
 
 
 def run(args: argparse.Namespace) -> int:
     jobs = plan_jobs(args.inputs, args.out_file, args.out_dir)
     build = functools.partial(
-        build_denoiser, model=args.model, strength=args.strength, atten_limit_db=args.atten_limit
+        build_denoiser,
+        **model_options(args),
+        sample_rate=None,  # files are resampled by soxr
+    )
+    work = functools.partial(
+        process_files,
+        build,
+        jobs,
+        processes=args.jobs,
+        resume=args.resume,
+        stage_rate=denoiser_rate(args.model),
     )
     started = time.monotonic()
     results: list[FileResult] = []
     try:
-        _with_bar(
-            jobs,
-            functools.partial(process_files, build, jobs, processes=args.jobs, resume=args.resume),
-            results,
-        )
+        _with_bar(jobs, work, results)
     except KeyboardInterrupt:
         _report(args, results, len(jobs), time.monotonic() - started)
         raise

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtaudio.cli.interrupts import Interrupts
+from rtaudio.cli.options import model_options
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.devices.portaudio import (
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         print_summary(told)
     if ended == "interrupted":
         return 130
+    if engine.failure is not None:
+        raise engine.failure
     if recorder is not None and recorder.error is not None:
         raise recorder.error
     return 0
@@ -74,7 +77,7 @@ def _device_rate(stage: NativeStage, source: str | None, sink: str | None) -> in
 
 def _build(args: argparse.Namespace) -> NativeStage:
     """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
-    native = build_denoiser(args.model, strength=args.strength, atten_limit_db=args.atten_limit)
+    native = build_denoiser(**model_options(args), block=_period(args.input))
     if args.device == "cpu":
         return native
     from rtaudio.tasks.denoise_gpu import on_gpu
@@ -134,6 +137,13 @@ def open_engine(
     raise refusal
 
 
+def _period(source: str | None) -> int | None:
+    """Samples the microphone hands over at once, where that isn't ours to choose."""
+    with contextlib.suppress(DeviceError):  # raised again when it is opened
+        return native_block(find_device(source, "input"))
+    return None
+
+
 def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     total = sum(parts.values())
@@ -160,6 +170,8 @@ def _announce(engine: LiveEngine) -> None:
     parts = engine.latency_parts()
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     note(f"{names['input']} -> {names['output']}, {sum(parts.values()):.1f} ms = {told}")
+    if not engine.gil_free:
+        note("not GIL-free: the model runs in a Python worker; hops it is late with stay untouched")
     if not engine.priority.granted:
         note(engine.priority.reason)
     if not sys.stderr.isatty():

@@ -30,6 +30,7 @@ VERBS = (
     "doctor",
     "models",
     "bench",
+    "inspect",
     "export",
     "train",
     "warm",

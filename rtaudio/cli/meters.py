@@ -46,7 +46,9 @@ def render(stats: StreamStats, keys: bool) -> Text:
     state = ("BYPASS", "bold yellow") if stats.bypass else ("live", "bold green")
     if not stats.bypass and stats.overload_level:
         state = (
-            ("live", "overload: holding the gains", "overload: bypassed")[stats.overload_level],
+            ("live", "overload: cheaper kernels", "overload: holding the gains", "overload: bypassed")[
+                stats.overload_level
+            ],
             "bold red",
         )
     text = Text.assemble(("● ", state[1]), state, f"  {minutes}:{seconds:02}")

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
+from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL, DEFAULT_PRECISION
 
 Verbs = Any  # argparse's `_SubParsersAction`, which has no public name
 
@@ -94,3 +94,19 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="DB",
         help=f"never lower anything by more ({DEFAULT_ATTEN_LIMIT_DB:g}); 100 is as good as no limit",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default=DEFAULT_PRECISION,
+        help="of the net; int8 costs less and sounds the same but for a trace",
+    )
+
+
+def model_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_model_options` read, as arguments of `build_denoiser`."""
+    return {
+        "model": args.model,
+        "strength": args.strength,
+        "atten_limit_db": args.atten_limit,
+        "precision": args.precision,
+    }

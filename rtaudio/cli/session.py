@@ -26,8 +26,8 @@ def watch(
 ) -> str:
     """Show meters and obey keys until something ends the stream; says what did.
 
-    That is "finished" (the device came to its end), "duration", "quit" or "interrupted". Meters are
-    shown only where stderr is a terminal.
+    That is "finished" (the device came to its end), "duration", "quit", "interrupted" or "failed" (a
+    stage in Python did). Meters are shown only where stderr is a terminal.
     """
     ends = time.monotonic() + duration_s if duration_s is not None else None
     with contextlib.ExitStack() as stack:
@@ -46,6 +46,8 @@ def watch(
                 engine.bypass = not engine.bypass
             if shown is not None:
                 shown.show(engine.stats())
+            if engine.failure is not None:
+                return "failed"
             if engine.wait(0):
                 return "finished"
 
@@ -57,6 +59,8 @@ def summary(engine: LiveEngine, ended: str, **more: Any) -> dict[str, Any]:
     return {
         "ended": ended,
         **more,
+        "gil_free": engine.gil_free,
+        "failure": str(engine.failure) if engine.failure is not None else None,
         "budget": {
             "budget_ms": plan.budget_ms,
             "total_ms": sum(parts.values()),
@@ -87,6 +91,8 @@ def print_summary(told: dict[str, Any]) -> None:
             f"{100 * value / deadline_us:.1f} % of the deadline, {deadline_us:.0f} µs" if deadline_us else ""
         )
         shown.add_row(f"compute a hop, {name}", f"{value:.0f} µs", share)
+    if not told["gil_free"]:
+        shown.add_row("not GIL-free", "", "a stage runs in a Python worker")
     for name, n in told["counters"].items():
         shown.add_row(name, str(n), "")
     for name, label in (

@@ -7,7 +7,12 @@ from numpy.typing import ArrayLike
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.fft import fft_plan, fft_work
-from rtaudio.kernels.stft import analysis_step, synthesis_step
+from rtaudio.kernels.stft import (
+    analysis_batch_step,
+    analysis_step,
+    synthesis_batch_step,
+    synthesis_step,
+)
 from rtaudio.kernels.window import Window, dual_window, make_window
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
@@ -45,6 +50,8 @@ class Analysis(NativeStage):
     - window: a name (`rtaudio.kernels.window.NAMES`) or n_fft numbers, oldest sample first.
     """
 
+    batch_entry = analysis_batch_step.address
+
     def __init__(self, n_fft: int, hop_length: int, window: str | ArrayLike = "sqrt_hann") -> None:
         arena = Arena(
             (n_fft, hop_length),
@@ -70,6 +77,8 @@ class Synthesis(NativeStage):
 
     Raises ConfigError where window and hop can't be inverted.
     """
+
+    batch_entry = synthesis_batch_step.address
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from rtaudio.devices.base import Device
 from rtaudio.engine.budget import LatencyBudget, plan_budget
 from rtaudio.engine.memory import LiveMemory
 from rtaudio.engine.priority import PriorityResult, audio_threads, raise_priority, thread_ids
-from rtaudio.errors import ConfigError
+from rtaudio.errors import ConfigError, ModelError, RtaudioError
 from rtaudio.kernels import live as w
 from rtaudio.kernels.engine_loop import BINS_PER_OCTAVE, FIRST_OCTAVE, engine_run
 from rtaudio.stream.stage import NativeStage
@@ -75,6 +75,16 @@ class LiveEngine:
     def gil_free(self) -> bool:
         """Whether the whole path is native: no stage that needs a Python worker."""
         return not self._workers
+
+    @property
+    def failure(self) -> RtaudioError | None:
+        """What made a Python worker give up that has no spare: the dry sound is heard in its place."""
+        for worker in self._workers:
+            error = worker.failure
+            if error is not None and not worker.children:
+                what = f"{type(worker.inner).__name__} failed: {type(error).__name__}: {error}"
+                return error if isinstance(error, RtaudioError) else ModelError(what)
+        return None
 
     def start(self) -> None:
         """Open the device and let sound flow. Raises DeviceError where it can't be opened."""

@@ -15,7 +15,7 @@ from rtaudio.kernels.engine_loop import HISTOGRAM_BINS
 from rtaudio.kernels.resample import FractionalResampler
 from rtaudio.kernels.ring import Ring
 from rtaudio.stream.arena import aligned_bytes
-from rtaudio.stream.stage import NativeStage
+from rtaudio.stream.stage import CHEAPER, FULL, HOLD, NativeStage
 
 FADE_S = 5e-3  # cross-fades between wet and dry: short to the ear, long against any waveform
 BACKLOG_HOPS = 4  # beyond the path's own delay: what the engine catches up rather than gives up
@@ -45,7 +45,8 @@ class LiveMemory:
         words[[w.HOP, w.SAMPLE_RATE, w.LATENCY, w.PREFILL]] = hop, rate, stage.latency, plan.prefill
         words[w.BLOCK] = plan.block
         words[[w.IN_CHANNELS, w.OUT_CHANNELS]] = device.in_channels, device.out_channels
-        words[[w.ENTRY, w.HOLD_ENTRY, w.STAGE]] = stage.entry, stage.hold_entry, stage.arena.address
+        steps = [stage.step_at(rung) for rung in (FULL, CHEAPER, HOLD)]
+        words[w.STEPS : w.STEPS + 6] = np.ravel(steps)
         words[w.FADE] = max(1, round(FADE_S * rate))
         backlog = (BACKLOG_HOPS + 1) * hop if device.out_channels else round(BACKLOG_ALONE_S * rate)
         words[w.BACKLOG] = plan.prefill + backlog
@@ -99,7 +100,8 @@ class LiveMemory:
             ring.words[1:] = 0
         words, reals = self.words, self.reals
         words[[w.IN_TIME, w.PLAY_TIME, w.PLAY_OFFSET, w.DROPPED, w.SHIFT]] = 0
-        words[[w.STEP_LEFT, w.PLAYING, w.SERVO_HOPS, w.WARM, w.UNHEARD, w.MUTED, w.LEVEL, w.CALM]] = 0
+        words[[w.STEP_LEFT, w.PLAYING, w.SERVO_HOPS, w.WARM, w.UNHEARD, w.MUTED]] = 0
+        words[[w.LEVEL, w.STEADY, w.CALM]] = 0
         reals[[w.LAST_F, w.STEP_F, w.ERROR_F, w.LAST_OUT_F, w.STRIKES_F, w.GAIN_F]] = 0.0
         reals[[w.MIX_F, w.RATIO_F]] = 1.0
         reals[w.WET_F] = 0.0 if words[w.BYPASS] else 1.0

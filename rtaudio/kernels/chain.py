@@ -16,10 +16,11 @@ from rtaudio.kernels.memory import JIT, STEP, call_step, i8, i64
 ROW = 4
 
 
-@numba.njit("void(int64, int64, int64, int64)", **JIT)
-def _run(state: int, x: int, out: int, which: int) -> None:
-    words = i64(state, 3)
-    table = i64(state + words[which], words[0] * ROW)
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def chain_step(state: int, x: int, out: int) -> None:
+    """Run a chain. Words: number of stages, byte offset of the table."""
+    words = i64(state, 2)
+    table = i64(state + words[1], words[0] * ROW)
     for row in range(words[0]):
         source, target = table[row * ROW + 2], table[row * ROW + 3]
         call_step(
@@ -28,18 +29,6 @@ def _run(state: int, x: int, out: int, which: int) -> None:
             source if source != 0 else x,
             target if target != 0 else out,
         )
-
-
-@numba.cfunc(STEP, cache=True, error_model="numpy")
-def chain_step(state: int, x: int, out: int) -> None:
-    """Run a chain. Words: number of stages, byte offsets of the table and of the hold table."""
-    _run(state, x, out, 1)
-
-
-@numba.cfunc(STEP, cache=True, error_model="numpy")
-def chain_hold_step(state: int, x: int, out: int) -> None:
-    """Run a chain by its hold table: stages that can, repeat their last decision."""
-    _run(state, x, out, 2)
 
 
 @numba.njit("void(int64, int64)", **JIT)

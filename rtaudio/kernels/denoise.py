@@ -53,3 +53,25 @@ def denoise_step(state: int, x: int, out: int) -> None:
 def denoise_hold_step(state: int, x: int, out: int) -> None:
     """Apply the gains of the last hop the net ran for. Words as in `denoise_step`."""
     _apply_last(state, x, out)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def denoise_batch_step(state: int, x: int, out: int) -> None:
+    """Spectra `(streams, 2 n_bins)` in and out.
+
+    Words: streams, then as in `denoise_step`; strength, floor, features, level and gains have a
+    row a stream.
+    """
+    words = i64(state, 14)
+    streams, n_bins, n_bands, power, logs = words[0], words[1], words[2], state + words[9], state + words[13]
+    features, level, gains = state + words[10], state + words[11], state + words[12]
+    net, constants = i64(state + words[3], 2), f64(state + words[6], 2)
+    strength, floor = f32(state + words[7], streams), f32(state + words[8], streams)
+    row, narrow, wide = 8 * n_bins, 4 * n_bands, 4 * n_bins
+    for k in range(streams):
+        powers(x + k * row, power, n_bins)
+        log_bands(power, state + words[4], state + words[5], logs, n_bands, np.float32(constants[1]))
+        remove_level(logs, level + 16 * k, features + k * narrow, n_bands, constants[0])
+    call_step(net[0], net[1], features, gains)
+    for k in range(streams):
+        _apply(x + k * row, gains + k * wide, out + k * row, n_bins, strength[k], floor[k])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.kernels.activations import activate
-from rtaudio.kernels.memory import JIT, STEP, f32, i64
+from rtaudio.kernels.memory import JIT, STEP, call_step, f32, i64
 from rtaudio.kernels.simd import load, splat16, store
 
 LINE = 64  # bytes of 16 float32: a cache line, and the widest register
@@ -26,6 +26,12 @@ SPAN = 32  # columns summed at a time
 def padded(rows: int) -> int:
     """`rows` rounded up to whole tiles: the size of a matrix-vector product's output buffer."""
     return -(-rows // TILE) * TILE
+
+
+@numba.njit(**JIT)
+def padded_bytes(rows: int) -> int:
+    """Bytes of `padded(rows)` float32."""
+    return -(-rows // TILE) * TILE * 4
 
 
 def pack_weight(weight: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -80,9 +86,23 @@ def matvec(weight: int, bias: int, x: int, out: int, rows: int, columns: int) ->
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
+def matvec_step(state: int, x: int, out: int) -> None:
+    """`matvec`. Words: rows, columns; weight, bias."""
+    words = i64(state, 4)
+    matvec(state + words[2], state + words[3], x, out, words[0], words[1])
+
+
+@numba.njit(**JIT)
+def product(calls: int, which: int, x: int, out: int) -> None:
+    """Run the `which`th of a layer's products: of its `calls` (entry, state), in whatever precision."""
+    call = i64(calls + 16 * which, 2)
+    call_step(call[0], call[1], x, out)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
 def dense_step(state: int, x: int, out: int) -> None:
-    """Dense layer. Words: rows, columns, activation; weight, bias; sums."""
-    words = i64(state, 6)
-    rows, sums = words[0], state + words[5]
-    matvec(state + words[3], state + words[4], x, sums, rows, words[1])
-    activate(sums, out, rows, words[2])
+    """Dense layer. Words: outputs, activation; calls; sums."""
+    words = i64(state, 4)
+    sums = state + words[3]
+    product(state + words[2], 0, x, sums)
+    activate(sums, out, words[0], words[1])

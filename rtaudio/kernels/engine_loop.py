@@ -98,9 +98,8 @@ def engine_begin(memory: int) -> int:
     level = words[w.LEVEL]
     words[w.DID_RUN] = 1 if level < BYPASSED or words[w.WARM] > 0 or reals[w.WET_F] > 0.0 else 0
     if words[w.DID_RUN]:
-        held = level >= HELD and words[w.HOLD_ENTRY] != 0 and words[w.WARM] == 0
-        entry = words[w.HOLD_ENTRY] if held else words[w.ENTRY]
-        call_step(entry, words[w.STAGE], words[w.X], words[w.Y])
+        step = w.STEPS + 2 * min(level, HELD)
+        call_step(words[step], words[step + 1], words[w.X], words[w.Y])
     return 1
 
 

@@ -6,14 +6,14 @@ import numba
 import numpy as np
 
 from rtaudio.kernels.activations import sigmoid_f32, tanh_f32
-from rtaudio.kernels.dense import matvec
+from rtaudio.kernels.dense import product
 from rtaudio.kernels.memory import FAST, STEP, f32, i64
 
 _ONE = np.float32(1)
 
 
 @numba.njit(**FAST)
-def _cell(from_x: int, from_h: int, h: int, out: int, hidden: int) -> None:
+def gru_cell(from_x: int, from_h: int, h: int, out: int, hidden: int) -> None:
     """n = tanh(x_n + r h_n); h = (1 - z) n + z h. Sums lie r, z, n, `hidden` each."""
     xs, hs = f32(from_x, 3 * hidden), f32(from_h, 3 * hidden)
     state, target = f32(h, hidden), f32(out, hidden)
@@ -29,12 +29,10 @@ def _cell(from_x: int, from_h: int, h: int, out: int, hidden: int) -> None:
 def gru_step(state: int, x: int, out: int) -> None:
     """GRU layer; its output is h.
 
-    Words: inputs, hidden; input weight and bias, hidden weight and bias; h, sums from the input,
-    sums from h.
+    Words: hidden; calls (with the input, with h); h, sums from the input, sums from h.
     """
-    words = i64(state, 9)
-    inputs, hidden = words[0], words[1]
-    h, from_x, from_h = state + words[6], state + words[7], state + words[8]
-    matvec(state + words[2], state + words[3], x, from_x, 3 * hidden, inputs)
-    matvec(state + words[4], state + words[5], h, from_h, 3 * hidden, hidden)
-    _cell(from_x, from_h, h, out, hidden)
+    words = i64(state, 5)
+    h, from_x, from_h = state + words[2], state + words[3], state + words[4]
+    product(state + words[1], 0, x, from_x)
+    product(state + words[1], 1, h, from_h)
+    gru_cell(from_x, from_h, h, out, words[0])

@@ -23,7 +23,6 @@ from __future__ import annotations
 # Configuration: written before the start, constant while running.
 HOP, IN_CHANNELS, OUT_CHANNELS, SAMPLE_RATE = 0, 1, 2, 3
 CAPTURE_RING, PLAYBACK_RING = 4, 5              # addresses of rings
-ENTRY, HOLD_ENTRY, STAGE = 6, 7, 8              # addresses: step, cheaper step or 0, state
 LATENCY, PREFILL, FADE, BACKLOG = 9, 10, 11, 12  # samples
 VIRTUAL = 13                                    # 1: time is NOW, set by the simulation
 POLL_US = 14                                    # how long the engine sleeps when there is no hop
@@ -39,6 +38,7 @@ RESAMPLER, RESAMPLED, MAX_RESAMPLED = 29, 30, 31  # two clocks only; RESAMPLER 0
 TARGET_FILL = 32                                # two clocks: samples in the ring when playing begins
 MAX_FRAMES = 33                                 # room in SCRATCH and WET
 BLOCK = 34                                      # frames the device hands over at a time
+STEPS = 36                                      # (entry, state) of each rung: full, cheaper, held
 
 # Capture callback.
 IN_TIME, CAPTURE_NS, CAPTURE_BLOCKS, INPUT_OVERFLOWS = 48, 49, 50, 51
@@ -59,7 +59,7 @@ MAX_NS, LAST_NS = 102, 103                      # compute time of a hop
 ENGINE_CLOCK = 104                              # two words
 HOP_START, HOP_READY, HOP_TIME = 106, 107, 108  # of the hop in work: ns, ns, input time
 SHIFT = 109                                     # DROPPED before what is in the capture ring; -1 after a jump
-STRIKES_F, CALM, PATIENCE = 110, 111, 112       # overload ladder
+STRIKES_F, CALM = 110, 111                      # overload ladder: misses, calm hops in a row
 WARM = 113                                      # hops to run unheard before the wet sound returns
 DID_RUN = 114                                   # whether the hop in work went through the stage
 IN_POWER_F, OUT_POWER_F = 115, 116              # mean squares, with a slow fall
@@ -72,6 +72,8 @@ ERROR_F, INTEGRAL_F, RATIO_F = 122, 123, 124    # drift servo: smoothed error, i
 SERVO_HOPS, SETPOINT_F = 125, 126
 UNHEARD = 127                                   # hops not to push: after a jump the stage's tail is stale
 IDLE_NS = 128                                   # when the engine last found no whole hop waiting
+STEADY = 129                                    # hops on this rung of the ladder
+PATIENCE = 130                                  # of each rung, four words: calm hops before it is left
 
 # Python.
 RUN, BYPASS = 144, 145

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numba
 
 from rtaudio.kernels.activations import sigmoid_f32, tanh_f32
-from rtaudio.kernels.dense import matvec
+from rtaudio.kernels.dense import product
 from rtaudio.kernels.memory import FAST, STEP, f32, i64
 from rtaudio.kernels.vectors import copy
 
 
 @numba.njit(**FAST)
-def _cell(sums: int, c: int, h: int, out: int, hidden: int) -> None:
+def lstm_cell(sums: int, c: int, h: int, out: int, hidden: int) -> None:
     """c = f c + i g; h = o tanh(c). Gates' sums lie i, f, g, o, `hidden` each."""
     gates, cell = f32(sums, 4 * hidden), f32(c, hidden)
     state, target = f32(h, hidden), f32(out, hidden)
@@ -26,12 +26,12 @@ def _cell(sums: int, c: int, h: int, out: int, hidden: int) -> None:
 def lstm_step(state: int, x: int, out: int) -> None:
     """LSTM layer; its output is h.
 
-    Words: inputs, hidden; weight of (input, h) side by side, bias; joined (input, h), c, sums.
-    One product over the joined vector reads all weights in one stream.
+    Words: inputs, hidden; calls; joined (input, h), c, sums. One product with the joined vector
+    reads all weights in one stream.
     """
-    words = i64(state, 7)
+    words = i64(state, 6)
     inputs, hidden = words[0], words[1]
-    joined, c, sums = state + words[4], state + words[5], state + words[6]
+    joined, c, sums = state + words[3], state + words[4], state + words[5]
     copy(x, joined, inputs)
-    matvec(state + words[2], state + words[3], joined, sums, 4 * hidden, inputs + hidden)
-    _cell(sums, c, joined + 4 * inputs, out, hidden)
+    product(state + words[2], 0, joined, sums)
+    lstm_cell(sums, c, joined + 4 * inputs, out, hidden)

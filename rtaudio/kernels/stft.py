@@ -32,6 +32,19 @@ def shift_in(history: int, size: int, x: int, hop_length: int) -> None:
     move_down(history + 4 * (size - hop_length), x, hop_length)
 
 
+@numba.njit("void(int64, int64, int64, int64, int64, int64)", **JIT)
+def _synthesise(words: int, state: int, overlap: int, work: int, x: int, out: int) -> None:
+    """One frame of `synthesis_step`, whose words (n_fft, hop_length, plan, window) lie at `words`."""
+    sizes = i64(words, 4)
+    n_fft, hop_length = sizes[0], sizes[1]
+    irfft_add(state + sizes[2], work, x, state + sizes[3], overlap)
+    move_down(out, overlap, hop_length)
+    move_down(overlap, overlap + 4 * hop_length, n_fft - hop_length)
+    tail = f32(overlap + 4 * (n_fft - hop_length), hop_length)
+    for i in range(hop_length):
+        tail[i] = np.float32(0)
+
+
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def analysis_step(state: int, x: int, out: int) -> None:
     """Words: n_fft, hop_length, offsets of plan, window, history, work."""
@@ -42,13 +55,30 @@ def analysis_step(state: int, x: int, out: int) -> None:
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
+def analysis_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `analysis_step`; history has a row a stream, work is anyone's."""
+    words = i64(state, 7)
+    n_fft, hop_length = words[1], words[2]
+    for k in range(words[0]):
+        history = state + words[5] + 4 * n_fft * k
+        shift_in(history, n_fft, x + 4 * hop_length * k, hop_length)
+        spectrum = out + 4 * (n_fft + 2) * k
+        rfft(state + words[3], state + words[6], history, state + words[4], spectrum)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
 def synthesis_step(state: int, x: int, out: int) -> None:
     """Words: n_fft, hop_length, offsets of plan, window, overlap, work."""
     words = i64(state, 6)
-    n_fft, hop_length, overlap = words[0], words[1], state + words[4]
-    irfft_add(state + words[2], state + words[5], x, state + words[3], overlap)
-    move_down(out, overlap, hop_length)
-    move_down(overlap, overlap + 4 * hop_length, n_fft - hop_length)
-    tail = f32(overlap + 4 * (n_fft - hop_length), hop_length)
-    for i in range(hop_length):
-        tail[i] = np.float32(0)
+    _synthesise(state, state, state + words[4], state + words[5], x, out)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def synthesis_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `synthesis_step`; overlap has a row a stream, work is anyone's."""
+    words = i64(state, 7)
+    n_fft, hop_length = words[1], words[2]
+    for k in range(words[0]):
+        overlap = state + words[5] + 4 * n_fft * k
+        spectrum = x + 4 * (n_fft + 2) * k
+        _synthesise(state + 8, state, overlap, state + words[6], spectrum, out + 4 * hop_length * k)

@@ -33,8 +33,12 @@ def add_product(x: int, y: int, out: int, size: int) -> None:
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def beside_step(state: int, x: int, out: int) -> None:
-    """Another stage's output, then the input. Words: its output and input sizes; (entry, state)."""
-    words = i64(state, 3)
-    call = i64(state + words[2], 2)
-    call_step(call[0], call[1], x, out)
+    """Another stage's output, then the input.
+
+    Words: its output and input sizes; call (entry, state); what it gave.
+    """
+    words = i64(state, 4)
+    call, given = i64(state + words[2], 2), state + words[3]
+    call_step(call[0], call[1], x, given)
+    copy(given, out, words[0])
     copy(x, out + 4 * words[0], words[1])

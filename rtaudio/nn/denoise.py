@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import WeightsError
-from rtaudio.kernels.denoise import denoise_hold_step, denoise_step
+from rtaudio.kernels.denoise import denoise_batch_step, denoise_hold_step, denoise_step
 from rtaudio.kernels.mel import pack_rows
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
 from rtaudio.nn.layers import Beside, Dense, Lstm, conv_blocks, conv_shapes
+from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.stage import NativeStage, Spec
+from rtaudio.stream.stage import CHEAPER, FULL, NativeStage, Spec
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -28,31 +29,28 @@ NET_NAME = "denoise"
 def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight, as in the torch module's `state_dict`."""
     channels, hidden = config.channels, config.hidden
-    shapes: dict[str, tuple[int, ...]] = {
+    return {
         "inp.weight": (channels, config.n_bands),
         "inp.bias": (channels,),
+        **conv_shapes(channels, config.kernel_size, len(config.dilations)),
+        "lstm.weight_ih_l0": (4 * hidden, channels),
+        "lstm.weight_hh_l0": (4 * hidden, hidden),
+        "lstm.bias_ih_l0": (4 * hidden,),
+        "lstm.bias_hh_l0": (4 * hidden,),
+        "out.weight": (config.n_bins, hidden + channels),
+        "out.bias": (config.n_bins,),
     }
-    blocks = conv_shapes(channels, config.kernel_size, len(config.dilations))
-    return (
-        shapes
-        | blocks
-        | {
-            "lstm.weight_ih_l0": (4 * hidden, channels),
-            "lstm.weight_hh_l0": (4 * hidden, hidden),
-            "lstm.bias_ih_l0": (4 * hidden,),
-            "lstm.bias_hh_l0": (4 * hidden,),
-            "out.weight": (config.n_bins, hidden + channels),
-            "out.bias": (config.n_bins,),
-        }
-    )
 
 
-def build_net(config: DenoiseConfig, tensors: Tensors) -> Pipeline:
+def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str] = FLOAT32) -> Pipeline:
     """The layers alone: features `(n_bands,)` in, gains `(n_bins,)` of 0..1 out."""
-    lstm = Lstm(*(tensors[f"lstm.{n}_l0"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
-    inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu")
-    out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid")
-    return Pipeline([inp, *conv_blocks(tensors, config.dilations), Beside(lstm), out])
+    weight_ih, weight_hh, bias_ih, bias_hh = (
+        tensors[f"lstm.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    lstm = Lstm(weight_ih, weight_hh, bias_ih, bias_hh, precisions)
+    inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", precisions)
+    out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", precisions)
+    return Pipeline([inp, *conv_blocks(tensors, config.dilations, precisions), Beside(lstm), out])
 
 
 class Denoiser(NativeStage):
@@ -63,21 +61,30 @@ class Denoiser(NativeStage):
     1 - strength (1 - max(g, floor)).
 
     - params: strength 0..1 (0 leaves the spectrum untouched); floor, least gain, linear.
+    - precision: of the net's products, see `rtaudio.nn.product`; a cheaper step of "float32" is "int8".
     - `hold_entry` applies the last gains again without running the net.
     """
 
     hold_entry = denoise_hold_step.address
+    batch_entry = denoise_batch_step.address
 
     def __init__(
-        self, config: DenoiseConfig, tensors: Tensors, *, strength: float = 1.0, floor: float = 0.0
+        self,
+        config: DenoiseConfig,
+        tensors: Tensors,
+        *,
+        strength: float = 1.0,
+        floor: float = 0.0,
+        precision: str = "float32",
     ) -> None:
         check_shapes(tensors, tensor_shapes(config))
-        self.config = config
+        self.config, self.precision = config, precision
         spans, weights = pack_rows(erb_bands(config))
+        call = {"net": np.zeros(2, np.int64)}
         arena = Arena(
             (config.n_bins, config.n_bands),
             constants={
-                "net": np.zeros(2, np.int64),
+                **call,
                 "band_weights": weights,
                 "band_spans": spans,
                 "level_constants": np.array([config.level_decay, config.power_floor]),
@@ -90,25 +97,32 @@ class Denoiser(NativeStage):
                 "gains": np.ones(config.n_bins, np.float32),
                 "logs": np.zeros(config.n_bands),
             },
+            views={CHEAPER: call},
         )
         spec = Spec((config.n_bins, 2))
         super().__init__(denoise_step.address, arena, spec, spec)
-        self.children = (build_net(config, tensors),)
+        net = build_net(config, tensors, ("float32", "int8") if precision == "float32" else (precision,))
+        self.children = (net,)
+        self.cheaper_entry = self.entry if net.cheaper_entry else 0
         self._bind()
 
     @classmethod
-    def from_weights(cls, weights: Weights, *, strength: float = 1.0, floor: float = 0.0) -> Self:
-        """Build from a loaded weights file. Raises WeightsError where it is for another net."""
+    def from_weights(cls, weights: Weights, **options: Any) -> Self:
+        """Build from a loaded weights file, with the class's options.
+
+        Raises WeightsError where it is for another net.
+        """
         if weights.net != NET_NAME:
             raise WeightsError(f"these weights are for the net {weights.net!r}, not {NET_NAME!r}")
         try:
             config = DenoiseConfig(**weights.config)
         except (TypeError, ValueError) as error:
             raise WeightsError(f"the weights' configuration can't be used: {error}") from error
-        return cls(config, weights.tensors, strength=strength, floor=floor)
+        return cls(config, weights.tensors, **options)
 
     def _bind(self) -> None:
-        self.arena["net"][:] = self.children[0].entry, self.children[0].arena.address
+        (net,) = self.children
+        self.arena["net"], self.arena[f"{CHEAPER}.net"] = net.step_at(FULL), net.step_at(CHEAPER)
 
     @property
     def gain_db(self) -> float:

@@ -6,25 +6,20 @@ states and everything else one must know to run it stands in the manifest.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
+from rtaudio.nn.manifest import FrontEnd, Manifest
+from rtaudio.nn.manifest_toml import write_manifest
 from rtaudio.nn.steps_onnx import Graph, add_conv, add_lstm
-from rtaudio.nn.weights import Weights
+from rtaudio.nn.weights import Weights, digest
 
 Floats = NDArray[np.float32]
-
-FORMAT, VERSION = "rtaudio-onnx", 1
 
 
 def denoise_graph(config: DenoiseConfig, tensors: dict[str, Floats]) -> Graph:
@@ -76,9 +71,9 @@ def export_denoiser(config: DenoiseConfig, weights: Weights, path: str | Path) -
         raise ConfigError(f"{model_path}: the name of an ONNX file ends in .onnx")
     graph = denoise_graph(config, weights.tensors)
     model = graph.model()
-    manifest = describe(config, weights, graph, model_path.name, hashlib.sha256(model).hexdigest())
+    manifest = describe(config, weights, graph, model_path.name, model)
     toml_path = model_path.with_suffix(".toml")
-    for target, content in ((model_path, model), (toml_path, to_toml(manifest).encode())):
+    for target, content in ((model_path, model), (toml_path, write_manifest(manifest).encode())):
         unfinished = target.with_name(target.name + ".unfinished")
         try:
             unfinished.write_bytes(content)
@@ -88,53 +83,17 @@ def export_denoiser(config: DenoiseConfig, weights: Weights, path: str | Path) -
     return model_path, toml_path
 
 
-def describe(config: DenoiseConfig, weights: Weights, graph: Graph, name: str, sha256: str) -> dict[str, Any]:
-    """What one must know to run the file; sizes in samples, shapes with the batch axis (of 1) first."""
-    front_end = {
-        "kind": "stft",
-        "n_fft": config.n_fft,
-        "hop_length": config.hop_length,
-        "window": config.window,
-        "window_periodic": True,
-        "centred": False,
-        "scaling": "none: rfft(window * latest n_fft samples); samples in -1..1",
-        "layout": "real and imaginary part of each bin, last axis",
-        "inverse": "irfft of `enhanced`, times the window, overlap-add",
-    }
-    states = {
-        state: {"output": new, "shape": list(graph.inputs[state]), "dtype": "float32", "initial": 0.0}
-        for state, new in graph.carried.items()
-    }
-    ports = {"spectrum": graph.inputs["spectrum"]}
-    given = {name: graph.outputs[name] for name in ("enhanced", "gains")}
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "model": name,
-        "sha256": sha256,
-        "weights_net": weights.net,
-        "licence": str(weights.card.get("licence", "")),
-        "sample_rate": config.sample_rate,
-        "hop_length": config.hop_length,
-        "look_ahead": 0,
-        "latency": config.n_fft - config.hop_length,
-        "batch_axis": 0,
-        "front_end": front_end,
-        "inputs": {n: {"shape": list(shape), "dtype": "float32"} for n, shape in ports.items()},
-        "outputs": {n: {"shape": list(shape), "dtype": "float32"} for n, shape in given.items()},
-        "states": states,
-        "net": {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(config).items()},
-    }
-
-
-def to_toml(table: Mapping[str, Any], path: str = "") -> str:
-    """A nested mapping of strings, numbers, booleans and lists of them as TOML."""
-    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
-    text = "\n".join(([f"[{path}]"] if path and plain else []) + lines) + ("\n" if lines else "")
-    inner = [
-        to_toml(value, f"{path}.{key}" if path else key)
-        for key, value in table.items()
-        if isinstance(value, Mapping)
-    ]
-    return "\n".join([text, *inner] if text else inner)
+def describe(config: DenoiseConfig, weights: Weights, graph: Graph, name: str, model: bytes) -> Manifest:
+    """What one must know to run the file."""
+    return Manifest(
+        name=Path(name).stem,
+        task="denoise",
+        licence=str(weights.card.get("licence", "")),
+        source=f"rtaudio, weights {digest(weights.tensors)[:16]}",
+        sample_rate=config.sample_rate,
+        hop_length=config.hop_length,
+        look_ahead=0,
+        delay=config.n_fft - config.hop_length,
+        front_end=FrontEnd("stft", config.n_fft, config.window),
+        nets=(graph.net(name, model),),
+    )

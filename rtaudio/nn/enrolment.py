@@ -41,7 +41,7 @@ RIDGE = 1e-3
 """Weight decay of a head; found on words that the embedding was not trained on."""
 NEWTON_STEPS = 8
 FITTED_SHARE = 3
-"""Of the negatives, one in so many is fitted against (neighbours say nearly the same); all set the threshold."""
+"""One negative in so many is fitted against (neighbours are nearly alike); all set the threshold."""
 PEAKS = 30
 """Highest scores of the negatives, at least a second apart, whose tail gives the threshold."""
 SURE = 4.0

@@ -2,25 +2,37 @@
 
 Weights have torch's shapes and gate orders. Each layer keeps its own copy, packed for reading in
 one stream.
+
+Every layer takes the `precisions` of its products (`rtaudio.nn.product`): the one it works with,
+then, if there is a second, the one of its cheaper step, which goes on from the same state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import activations
+from rtaudio.kernels.batch import (
+    beside_batch_step,
+    conv_batch_step,
+    dense_batch_step,
+    gru_batch_step,
+    lstm_batch_step,
+)
 from rtaudio.kernels.conv import conv_step
-from rtaudio.kernels.dense import dense_step, pack_bias, pack_weight, padded
+from rtaudio.kernels.dense import dense_step, padded
 from rtaudio.kernels.frames import lookback_step, strided_step, unit_step
 from rtaudio.kernels.gru import gru_step
 from rtaudio.kernels.lstm import lstm_step
 from rtaudio.kernels.vectors import beside_step
+from rtaudio.nn.product import FLOAT32, Product
 from rtaudio.stream.arena import Arena
-from rtaudio.stream.stage import NativeStage, Spec
+from rtaudio.stream.stage import CHEAPER, FULL, NativeStage, Spec
 
 Floats = NDArray[np.float32]
 
@@ -55,23 +67,62 @@ class Layer(NativeStage):
         return out
 
 
-class Dense(Layer):
+class Compound(Layer):
+    """A layer whose step calls those of its parts, by address; its cheaper step, their cheaper ones."""
+
+    def __init__(
+        self,
+        entry: int,
+        words: Sequence[int],
+        in_size: int,
+        out_size: int,
+        parts: Sequence[NativeStage],
+        *,
+        constants: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        calls = {"calls": np.zeros((len(parts), 2), np.int64)}
+        arena = Arena(words, constants={**calls, **(constants or {})}, state=state, views={CHEAPER: calls})
+        super().__init__(entry, arena, in_size, out_size)
+        self.children = tuple(parts)
+        if any(part.cheaper_entry for part in parts):
+            self.cheaper_entry = entry
+        if not all(part.batch_entry for part in parts):
+            self.batch_entry = 0  # its step for many streams calls theirs, or reads their float32 weights
+        self._bind()
+
+    def _bind(self) -> None:
+        for rung, name in ((FULL, "calls"), (CHEAPER, f"{CHEAPER}.calls")):
+            self.arena[name] = [part.step_at(rung) for part in self.children]
+
+
+class Dense(Compound):
     """activation(weight @ x + bias), weight `(out_size, in_size)`, one of ACTIVATIONS."""
 
-    def __init__(self, weight: Floats, bias: Floats, activation: str = "linear") -> None:
+    batch_entry = dense_batch_step.address
+
+    def __init__(
+        self,
+        weight: Floats,
+        bias: Floats,
+        activation: str = "linear",
+        precisions: Sequence[str] = FLOAT32,
+    ) -> None:
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} must be one of: {', '.join(ACTIVATIONS)}")
         rows, columns = weight.shape
         _check("bias", bias, (rows,))
-        arena = Arena(
-            (rows, columns, ACTIVATIONS[activation]),
-            constants={"weight": pack_weight(weight), "bias": pack_bias(bias)},
+        super().__init__(
+            dense_step.address,
+            (rows, ACTIVATIONS[activation]),
+            columns,
+            rows,
+            [Product(weight, bias, precisions)],
             state={"sums": _zeros(rows)},
         )
-        super().__init__(dense_step.address, arena, columns, rows)
 
 
-class CausalConv(Layer):
+class CausalConv(Compound):
     """x + relu(pointwise @ depthwise(x) + bias), the depthwise filter over this and past frames.
 
     - taps: `(channels, 1, kernel_size)`, the last for the frame that just came, each `dilation`
@@ -79,8 +130,16 @@ class CausalConv(Layer):
     - weight: `(channels, channels)`; bias `(channels,)`.
     """
 
+    batch_entry = conv_batch_step.address
+
     def __init__(
-        self, taps: Floats, taps_bias: Floats, weight: Floats, bias: Floats, dilation: int = 1
+        self,
+        taps: Floats,
+        taps_bias: Floats,
+        weight: Floats,
+        bias: Floats,
+        dilation: int = 1,
+        precisions: Sequence[str] = FLOAT32,
     ) -> None:
         channels, _, kernel_size = taps.shape
         _check("taps", taps, (channels, 1, kernel_size))
@@ -89,13 +148,15 @@ class CausalConv(Layer):
         _check("bias", bias, (channels,))
         if dilation < 1:
             raise ConfigError(f"dilation={dilation} must be at least 1")
-        arena = Arena(
+        super().__init__(
+            conv_step.address,
             (channels, kernel_size, dilation),
+            channels,
+            channels,
+            [Product(weight, bias, precisions)],
             constants={
                 "taps": np.ascontiguousarray(taps[:, 0].T, np.float32),
                 "taps_bias": np.asarray(taps_bias, np.float32),
-                "weight": pack_weight(weight),
-                "bias": pack_bias(bias),
             },
             state={
                 "past": np.zeros(((kernel_size - 1) * dilation + 1, channels), np.float32),
@@ -104,7 +165,6 @@ class CausalConv(Layer):
                 "mixed": _zeros(channels),
             },
         )
-        super().__init__(conv_step.address, arena, channels, channels)
 
 
 def conv_shapes(channels: int, kernel_size: int, n_blocks: int) -> dict[str, tuple[int, ...]]:
@@ -118,7 +178,9 @@ def conv_shapes(channels: int, kernel_size: int, n_blocks: int) -> dict[str, tup
     return {f"blocks.{i}.{part}": shape for i in range(n_blocks) for part, shape in block.items()}
 
 
-def conv_blocks(tensors: Mapping[str, Floats], dilations: Sequence[int]) -> list[CausalConv]:
+def conv_blocks(
+    tensors: Mapping[str, Floats], dilations: Sequence[int], precisions: Sequence[str] = FLOAT32
+) -> list[CausalConv]:
     """The blocks of `conv_shapes`, each with its dilation."""
     blocks = []
     for i, dilation in enumerate(dilations):
@@ -126,56 +188,70 @@ def conv_blocks(tensors: Mapping[str, Floats], dilations: Sequence[int]) -> list
             tensors[f"blocks.{i}.{part}"]
             for part in ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
         )
-        blocks.append(CausalConv(taps, taps_bias, weight[:, :, 0], bias, dilation))
+        blocks.append(CausalConv(taps, taps_bias, weight[:, :, 0], bias, dilation, precisions))
     return blocks
 
 
-class Lstm(Layer):
+class Lstm(Compound):
     """One LSTM layer, torch's gate order i, f, g, o; its output is h.
 
     weight_ih `(4 hidden, in_size)`, weight_hh `(4 hidden, hidden)`, biases `(4 hidden,)`.
     """
 
-    def __init__(self, weight_ih: Floats, weight_hh: Floats, bias_ih: Floats, bias_hh: Floats) -> None:
+    batch_entry = lstm_batch_step.address
+
+    def __init__(
+        self,
+        weight_ih: Floats,
+        weight_hh: Floats,
+        bias_ih: Floats,
+        bias_hh: Floats,
+        precisions: Sequence[str] = FLOAT32,
+    ) -> None:
         inputs, hidden = _recurrent_sizes(4, weight_ih, weight_hh, bias_ih, bias_hh)
-        arena = Arena(
+        super().__init__(
+            lstm_step.address,
             (inputs, hidden),
-            constants={
-                "weight": pack_weight(np.hstack([weight_ih, weight_hh])),
-                "bias": pack_bias(bias_ih + bias_hh),
-            },
+            inputs,
+            hidden,
+            [Product(np.hstack([weight_ih, weight_hh]), bias_ih + bias_hh, precisions)],
             state={
                 "joined": _zeros(inputs + hidden),
                 "c": _zeros(hidden),
                 "sums": _zeros(4 * hidden),
             },
         )
-        super().__init__(lstm_step.address, arena, inputs, hidden)
 
 
-class Gru(Layer):
+class Gru(Compound):
     """One GRU layer, torch's gate order r, z, n; its output is h.
 
     weight_ih `(3 hidden, in_size)`, weight_hh `(3 hidden, hidden)`, biases `(3 hidden,)`.
     """
 
-    def __init__(self, weight_ih: Floats, weight_hh: Floats, bias_ih: Floats, bias_hh: Floats) -> None:
+    batch_entry = gru_batch_step.address
+
+    def __init__(
+        self,
+        weight_ih: Floats,
+        weight_hh: Floats,
+        bias_ih: Floats,
+        bias_hh: Floats,
+        precisions: Sequence[str] = FLOAT32,
+    ) -> None:
         inputs, hidden = _recurrent_sizes(3, weight_ih, weight_hh, bias_ih, bias_hh)
-        arena = Arena(
-            (inputs, hidden),
-            constants={
-                "weight_ih": pack_weight(weight_ih),
-                "bias_ih": pack_bias(bias_ih),
-                "weight_hh": pack_weight(weight_hh),
-                "bias_hh": pack_bias(bias_hh),
-            },
+        super().__init__(
+            gru_step.address,
+            (hidden,),
+            inputs,
+            hidden,
+            [Product(weight_ih, bias_ih, precisions), Product(weight_hh, bias_hh, precisions)],
             state={
                 "h": _zeros(hidden),
                 "from_x": _zeros(3 * hidden),
                 "from_h": _zeros(3 * hidden),
             },
         )
-        super().__init__(gru_step.address, arena, inputs, hidden)
 
 
 def _recurrent_sizes(
@@ -190,17 +266,15 @@ def _recurrent_sizes(
     return inputs, hidden
 
 
-class Beside(Layer):
+class Beside(Compound):
     """A layer's output followed by its input: `(out_size + in_size,)`, a skip connection."""
 
-    def __init__(self, layer: Layer) -> None:
-        arena = Arena((layer.out_size, layer.in_size), constants={"call": np.zeros(2, np.int64)})
-        super().__init__(beside_step.address, arena, layer.in_size, layer.out_size + layer.in_size)
-        self.children = (layer,)
-        self._bind()
+    batch_entry = beside_batch_step.address
 
-    def _bind(self) -> None:
-        self.arena["call"][:] = self.children[0].entry, self.children[0].arena.address
+    def __init__(self, layer: Layer) -> None:
+        sizes = layer.out_size, layer.in_size
+        given = {"given": np.zeros(layer.out_size, np.float32)}
+        super().__init__(beside_step.address, sizes, layer.in_size, sum(sizes), [layer], state=given)
 
 
 class Strided(NativeStage):

@@ -1,19 +1,16 @@
-"""The layers as one-step ONNX graphs, and ONNX Runtime running such a graph hop by hop.
-
-State goes in and comes out explicitly. Inputs and outputs are bound once to buffers that are
-used again every step, the fastest way ONNX Runtime's Python interface offers.
-"""
+"""The layers as one-step ONNX graphs. State goes in and comes out explicitly."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+import hashlib
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from rtaudio.nn.manifest import Net, Port
 
 Floats = NDArray[np.float32]
 
@@ -23,12 +20,16 @@ OPSET, IR_VERSION = 17, 9
 
 
 class Graph:
-    """Collects nodes, weights, inputs and outputs of a graph whose tensors are all float32."""
+    """Collects nodes, weights, inputs and outputs of a graph whose tensors are all float32.
+
+    The first input and the first output that is no state carry the hop.
+    """
 
     def __init__(self) -> None:
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.outputs: dict[str, tuple[int, ...]] = {}
         self.carried: dict[str, str] = {}
+        self._batch_axes: dict[str, int] = {}
         self._nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
         self._constants: dict[str, NDArray[Any]] = {}
         self._public: dict[str, str] = {}
@@ -37,8 +38,9 @@ class Graph:
         self.inputs[name] = shape
         return name
 
-    def state(self, name: str, *shape: int) -> str:
+    def state(self, name: str, *shape: int, batch_axis: int = 0) -> str:
         """An input that `carry` feeds from an output of the step before; zeros at first."""
+        self._batch_axes[name] = batch_axis
         return self.input(name, *shape)
 
     def carry(self, state: str, value: str) -> None:
@@ -83,50 +85,17 @@ class Graph:
         data: bytes = model.SerializeToString()
         return data
 
-
-class OnnxStep:
-    """Runs a model step by step on one thread.
-
-    - model: contents of an ONNX file whose inputs and outputs are float32 of fixed shapes; the first
-      input is the hop, the others are state, zeros at first.
-    - carried: input -> output it is fed from at the next step.
-    """
-
-    def __init__(self, model: bytes, carried: Mapping[str, str]) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        self._buffers = {
-            port.name: onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(port.shape, np.float32))
-            for port in (*inputs, *outputs)
-        }
-        # Two bindings with the buffers of each state swapped: what one step writes the next one reads.
-        self._bindings = []
-        for turn in range(2):
-            binding, swapped = self._session.io_binding(), dict[str, Any]()
-            for state, new in carried.items():
-                swapped |= {state: self._buffers[new], new: self._buffers[state]} if turn else {}
-            for port in inputs:
-                binding.bind_ortvalue_input(port.name, swapped.get(port.name, self._buffers[port.name]))
-            for port in outputs:
-                binding.bind_ortvalue_output(port.name, swapped.get(port.name, self._buffers[port.name]))
-            self._bindings.append(binding)
-        self._x = self._buffers[inputs[0].name]
-        self._turn = 0
-
-    @classmethod
-    def of(cls, graph: Graph) -> Self:
-        return cls(graph.model(), graph.carried)
-
-    def __call__(self, x: Floats) -> None:
-        self._x.update_inplace(x)
-        self._session.run_with_iobinding(self._bindings[self._turn])
-        self._turn ^= 1
-
-    def out(self, name: str) -> Floats:
-        """A copy of the last step's output; not for states, whose buffers take turns."""
-        return np.array(self._buffers[name].numpy())
+    def net(self, file: str, model: bytes) -> Net:
+        """The graph's ports, for a manifest of the file with these contents."""
+        hop, *_ = self.inputs
+        inputs = [Port(hop, "data", self.inputs[hop], batch_axis=0)]
+        inputs += [
+            Port(n, "state", self.inputs[n], batch_axis=self._batch_axes[n], source=new)
+            for n, new in self.carried.items()
+        ]
+        given = [name for name in self.outputs if name not in self.carried.values()]
+        outputs = [Port(n, "side" if i else "data", self.outputs[n]) for i, n in enumerate(given)]
+        return Net(file, hashlib.sha256(model).hexdigest(), tuple(inputs), tuple(outputs))
 
 
 def _reorder(weight: Floats, gates: str, order: str) -> Floats:
@@ -139,7 +108,7 @@ def add_lstm(graph: Graph, x: str, weights: list[Floats]) -> str:
     """LSTM step over `(1, inputs)`; weights as torch's. Returns h `(1, hidden)`."""
     hidden = weights[1].shape[1]
     w, r, b_w, b_r = (_reorder(weight, "ifgo", "iofg") for weight in weights)
-    h, c = graph.state("h", 1, 1, hidden), graph.state("c", 1, 1, hidden)
+    h, c = (graph.state(name, 1, 1, hidden, batch_axis=1) for name in ("h", "c"))
     row = graph.node("Unsqueeze", x, graph.const([0], np.int64))
     bias = np.concatenate([b_w, b_r], axis=1)
     inputs = [row, graph.const(w), graph.const(r), graph.const(bias), "", h, c]
@@ -154,7 +123,7 @@ def add_gru(graph: Graph, x: str, weights: list[Floats]) -> str:
     """GRU step over `(1, inputs)`; weights as torch's. Returns h `(1, hidden)`."""
     hidden = weights[1].shape[1]
     w, r, b_w, b_r = (_reorder(weight, "rzn", "zrn") for weight in weights)
-    h = graph.state("h", 1, 1, hidden)
+    h = graph.state("h", 1, 1, hidden, batch_axis=1)
     row = graph.node("Unsqueeze", x, graph.const([0], np.int64))
     bias = np.concatenate([b_w, b_r], axis=1)
     inputs = [row, graph.const(w), graph.const(r), graph.const(bias), "", h]

@@ -133,9 +133,10 @@ def check_shapes(tensors: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> Non
             raise WeightsError(f"{name} has shape {tensors[name].shape}, and must have {shape}")
 
 
-def list_models() -> list[str]:
-    """Names of the shipped weights."""
-    return sorted(path.stem for path in DIRECTORY.glob("*.npz"))
+def list_models(net: str | None = None) -> list[str]:
+    """Names of the shipped weights; only those of one kind of net where it is named."""
+    names = sorted(path.stem for path in DIRECTORY.glob("*.npz"))
+    return [name for name in names if net in (None, load_weights(DIRECTORY / f"{name}.npz").net)]
 
 
 def find_weights(model: str | Path) -> Path:

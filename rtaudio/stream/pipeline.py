@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from rtaudio.errors import ConfigError
-from rtaudio.kernels.chain import ROW, chain_hold_step, chain_step
+from rtaudio.kernels.chain import ROW, chain_step
 from rtaudio.stream.arena import Arena
-from rtaudio.stream.stage import NativeStage
+from rtaudio.stream.stage import CHEAPER, FULL, HOLD, NativeStage, Samples
 
 
 class Pipeline(NativeStage):
@@ -32,8 +32,8 @@ class Pipeline(NativeStage):
                     f"{type(after).__name__} takes {after.in_spec.shape}"
                 )
         buffers = {f"buffer_{i}": np.zeros(s.out_spec.size, np.float32) for i, s in enumerate(stages[:-1])}
-        tables = {name: np.zeros(len(stages) * ROW, np.int64) for name in ("table", "hold_table")}
-        arena = Arena((len(stages),), constants=tables, state=buffers)
+        table = {"table": np.zeros(len(stages) * ROW, np.int64)}
+        arena = Arena((len(stages),), constants=table, state=buffers, views={CHEAPER: table, HOLD: table})
         latency = Fraction(0)
         for stage in stages:
             latency += stage.exact_latency / self.ratio
@@ -46,17 +46,22 @@ class Pipeline(NativeStage):
             latency,
         )
         self.children = tuple(stages)
+        if any(stage.cheaper_entry for stage in stages):
+            self.cheaper_entry = self.entry
         if any(stage.hold_entry for stage in stages):
-            self.hold_entry = chain_hold_step.address
+            self.hold_entry = self.entry
         self._bind()
+
+    def process(self, x: Samples, out: Samples) -> None:
+        super().process(x, out)
+        self.work_off()  # results are asked for at the next hop, at the earliest
 
     def _bind(self) -> None:
         edges = [0, *(self.arena[f"buffer_{i}"].ctypes.data for i in range(len(self.children) - 1)), 0]
-        for name in ("table", "hold_table"):
+        for rung, name in ((FULL, "table"), (CHEAPER, f"{CHEAPER}.table"), (HOLD, f"{HOLD}.table")):
             table = self.arena[name].reshape(-1, ROW)
             for i, stage in enumerate(self.children):
-                entry = stage.hold_entry if name == "hold_table" and stage.hold_entry else stage.entry
-                table[i] = entry, stage.arena.address, edges[i], edges[i + 1]
+                table[i] = *stage.step_at(rung), edges[i], edges[i + 1]
 
     @property
     def stages(self) -> tuple[NativeStage, ...]:

@@ -18,6 +18,8 @@ from rtaudio.stream.arena import Arena
 
 Samples = NDArray[np.float32]
 
+FULL, CHEAPER, HOLD = "full", "cheaper", "hold"
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -60,16 +62,21 @@ class NativeStage:
     `process` calls that same entry point, so what a test exercises is what runs live.
 
     - entry: address of the compiled step.
-    - hold_entry: address of a cheaper step with the same state that repeats the last decision
-      (gains, say) instead of making a new one, for an overloaded engine; 0 where there is none.
-    - arena: constants, live parameters and state.
+    - cheaper_entry, hold_entry: addresses of steps with the same state for an overloaded engine, 0
+      where there are none. The first does the same for less, if less exactly; the second repeats the
+      last decision (gains, say) instead of making a new one. The engine goes from one to the other
+      between two hops: what comes out must not jump there, as overlap-add sees to.
+    - batch_entry: address of a step for many streams at once (`stream.batch`); 0 where there is none.
+    - arena: constants, live parameters and state, with a view CHEAPER or HOLD where that step takes one.
     - children: stages whose state this one drives through addresses in its own arena.
     - ratio: samples of its output for each of its input; 1 but for stages that change the rate.
     - latency: in samples of its input, to the nearest whole one; `exact_latency` where a change of
       rate makes it a fraction.
     """
 
+    cheaper_entry: int = 0
     hold_entry: int = 0
+    batch_entry: int = 0
     children: tuple[NativeStage, ...] = ()
     ratio: Fraction = Fraction(1)
 
@@ -87,6 +94,27 @@ class NativeStage:
                 f"process takes {self.in_spec.shape} and fills {self.out_spec.shape}, "
                 f"not {x.shape} and {out.shape}"
             )
+
+    def step_at(self, rung: str) -> tuple[int, int]:
+        """(entry, state) to call on a rung of the overload ladder, FULL, CHEAPER or HOLD.
+
+        Where the stage has no such step, it is the one before it.
+        """
+        if rung == HOLD and self.hold_entry:
+            return self.hold_entry, self.arena.address_of(HOLD)
+        if rung != FULL and self.cheaper_entry:
+            return self.cheaper_entry, self.arena.address_of(CHEAPER)
+        return self.entry, self.arena.address
+
+    def work_off(self) -> None:
+        """Do at once what workers in here would do in threads of their own, were an engine running them."""
+        for child in self.children:
+            child.work_off()
+
+    @property
+    def parts(self) -> tuple[NativeStage, ...]:
+        """The children that its full step calls; the others serve cheaper steps."""
+        return self.children
 
     def reset(self) -> None:
         self.arena.reset()

@@ -35,7 +35,7 @@ class StreamStats:
     spare_worker_hops: int = 0
     """Those of them that a native spare stood in for."""
     overload_level: int = 0
-    """0 full net, 1 hold the last gains, 2 bypass."""
+    """0 full net, 1 cheaper kernels, 2 hold the last gains, 3 bypass."""
     compute_us_p50: float = 0.0
     compute_us_p99: float = 0.0
     compute_us_p999: float = 0.0

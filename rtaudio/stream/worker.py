@@ -26,6 +26,9 @@ class WorkerStage(NativeStage):
     pipeline for it never waits. Offline, `process` does the work at once, so the result is the
     same as live whenever the worker is in time.
 
+    A stage that raises ends its worker, not the stream: dry sound goes on, and `failure` says why.
+    One with a method `abort` is told to give up when the worker shall stop.
+
     - spare: a native stage that does the same. It costs nothing until a hop is late: then it
       starts, new, and soon stands in for late hops (`rtaudio.kernels.worker`), where without it,
       and until then, the dry sound does.
@@ -77,6 +80,9 @@ class WorkerStage(NativeStage):
 
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
+        self.work_off()
+
+    def work_off(self) -> None:
         self._work_off()
 
     def reset(self) -> None:
@@ -108,8 +114,11 @@ class WorkerStage(NativeStage):
     def remembered(self) -> list[np.ndarray]:
         """What is in the queues, too, and what the inner stage remembers.
 
-        Raises ConfigError where that can't be told: a Python stage keeps its state where it likes.
+        Raises ConfigError where that can't be told: a Python stage without a method `remembered`, as a
+        native one has, keeps its state where it likes.
         """
+        if hasattr(self.inner, "remembered") and not isinstance(self.inner, NativeStage):
+            return [*self._own_memory(), *self.inner.remembered()]
         if not isinstance(self.inner, NativeStage):
             raise ConfigError(f"the state of a {type(self.inner).__name__} in a worker can't be saved")
         inner = [part for stage in self.inner.walk() for part in stage.remembered()]
@@ -134,6 +143,7 @@ class WorkerStage(NativeStage):
 
     def stop(self) -> None:
         self._stop.set()
+        getattr(self.inner, "abort", lambda: None)()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -143,8 +153,9 @@ class WorkerStage(NativeStage):
             while not self._stop.is_set():
                 if not self._work_off():
                     self._stop.wait(IDLE_S)
-        except Exception as error:  # whatever the stage raises: all hops are late from now on
-            self.failure = error
+        except Exception as error:
+            if not self._stop.is_set():
+                self.failure = error
 
     def _work_off(self) -> bool:
         """Process what has been handed over; False where there was nothing."""

@@ -12,10 +12,8 @@ from typing import Any, cast
 
 from rtaudio.engine.priority import PriorityResult, raise_priority
 from rtaudio.errors import ConfigError
-from rtaudio.nn.weights import digest
-from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import overhead_ns
-from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend, build_backend, denoise_stages, load_model
+from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend, build_subject
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
 from rtaudio.tasks.machine import environment
@@ -130,20 +128,14 @@ def run_bench(
 ) -> dict[str, Any]:
     """Measure and judge; returns the report, JSON all through. `finished` is False if it was cut short.
 
-    Raises WeightsError or MissingLibraryError before anything is measured.
+    Raises WeightsError, ModelError or MissingLibraryError before anything is measured.
     """
-    weights = load_model(settings.model)
-    stages = denoise_stages(weights)
-    config, pipeline = stages[1].config, Pipeline(stages)
-    period_ns = round(1e9 * config.hop_length / config.sample_rate)
-    backends = [
-        build_backend(name, weights, device)
-        for name in settings.backends
-        for device in settings.devices_of(name)
-    ]
-    plan, too_long = choose_plan(pipeline, config.sample_rate, settings.budget_ms)
+    chosen = [(name, device) for name in settings.backends for device in settings.devices_of(name)]
+    subject = build_subject(settings.model, chosen)
+    period_ns = subject.period_ns
+    plan, too_long = choose_plan(subject.pipeline, subject.pipeline_rate, settings.budget_ms)
     here = environment()
-    measurement = Measurement(backends, settings.duration_s, period_ns)
+    measurement = Measurement(subject.backends, settings.duration_s, period_ns)
     with load(settings.load):
         finished = measurement.run(progress, wanted)
     if not measurement.runs[0].paced:
@@ -156,16 +148,9 @@ def run_bench(
         "finished": finished,
         "verdict": judge(plan, too_long, settings.budget_ms, told[0]),
         "machine": here | {"priority": measurement.priority.reason or "real-time (SCHED_FIFO)"},
-        "model": {
-            "name": str(settings.model),
-            "weights": digest(weights.tensors)[:16],
-            "parameters": sum(tensor.size for tensor in weights.tensors.values()),
-            "sample_rate": config.sample_rate,
-            "hop_length": config.hop_length,
-            "latency": pipeline.latency,
-        },
+        "model": subject.facts,
         "settings": {"duration_s": settings.duration_s, "load": settings.load, "rounds": ROUNDS},
         "period_us": period_ns / 1000,
-        "overhead_ns": overhead_ns(len(stages)),
+        "overhead_ns": overhead_ns(len(subject.backends[0].stages)),
         "backends": told,
     }

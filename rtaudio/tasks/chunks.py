@@ -13,10 +13,11 @@ import numpy as np
 import soxr
 
 from rtaudio.devices.file import Frames
+from rtaudio.errors import ModelError
 from rtaudio.stream.stage import NativeStage
 
 SAMPLE_RATE = 48000
-"""The rate stages run at."""
+"""The rate stages run at, unless told."""
 
 
 class ChannelRunner:
@@ -32,7 +33,7 @@ class ChannelRunner:
         self._waiting = np.zeros((channels, 0), np.float32)
         self._latency = stage.latency
         self._to_drop = stage.latency
-        self._owed = 0
+        self._owed = self._hops = 0
 
     def process(self, x: Frames) -> Frames:
         """Take `(n, channels)` and return the `(m, channels)` that are ready, delay removed."""
@@ -46,6 +47,10 @@ class ChannelRunner:
         for stage, source, target in zip(self._stages, waiting, out, strict=True):
             for at in range(0, whole, self._hop):
                 stage.process(source[at : at + self._hop], target[at : at + self._hop])
+        if not np.isfinite(out).all():
+            bad = int(np.flatnonzero(~np.isfinite(out).all(axis=0))[0]) // self._hop
+            raise ModelError(f"the model gave NaN at hop {self._hops + bad}")
+        self._hops += whole // self._hop
         self._waiting = waiting[:, whole:].copy()
         dropped = min(self._to_drop, whole)
         self._to_drop -= dropped
@@ -81,11 +86,18 @@ class RateConverter:
 
 
 def process_chunks(
-    stage: NativeStage, chunks: Iterable[Frames], sample_rate: int, channels: int
+    stage: NativeStage,
+    chunks: Iterable[Frames],
+    sample_rate: int,
+    channels: int,
+    stage_rate: int = SAMPLE_RATE,
 ) -> Iterator[Frames]:
-    """Stream `(n, channels)` chunks at `sample_rate` through `stage`; as many frames come out as went in."""
-    up = RateConverter(sample_rate, SAMPLE_RATE, channels)
-    down = RateConverter(SAMPLE_RATE, sample_rate, channels)
+    """Stream `(n, channels)` chunks at `sample_rate` through `stage`; as many frames come out as went in.
+
+    Raises ModelError where the stage gives NaN or infinity.
+    """
+    up = RateConverter(sample_rate, stage_rate, channels)
+    down = RateConverter(stage_rate, sample_rate, channels)
     runner = ChannelRunner(stage, channels)
     taken = given = 0
 

@@ -7,10 +7,15 @@ from pathlib import Path
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
+from rtaudio.nn.manifest import SUFFIXES
+from rtaudio.nn.optional import require
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
-from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL
+from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL, DEFAULT_PRECISION
+
+SAMPLE_RATE = 48000
+"""Of the shipped nets, and of live sound."""
 
 
 def build_denoiser(
@@ -18,22 +23,52 @@ def build_denoiser(
     *,
     strength: float = 1.0,
     atten_limit_db: float | None = DEFAULT_ATTEN_LIMIT_DB,
+    precision: str = DEFAULT_PRECISION,
+    sample_rate: int | None = SAMPLE_RATE,
+    block: int | None = None,
 ) -> Pipeline:
-    """The denoising pipeline: a hop of samples in ±1 in, a hop out, `n_fft - hop_length` later.
+    """The denoising pipeline: a hop of samples in ±1 in, a hop out, `latency` later.
 
-    - model: a shipped model's name, or the path of a weights file.
+    - model: a shipped model's name, the path of a weights file, or of an ONNX model or its manifest
+      (which runs in a Python worker: not GIL-free).
     - strength: 0 (nothing is taken away) to 1.
     - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit.
+    - precision: of the net, "float32", "int8-weights" or "int8" (see `rtaudio.nn.product`). With
+      float32, an overloaded engine falls back to int8. An ONNX model has its own.
+    - sample_rate: of the sound; resampled where the model's is another. None means the model's own.
+    - block: samples the device hands over at once, which is what an ONNX model's worker must cope with.
 
-    Raises WeightsError where the model is missing or damaged, ConfigError for values out of range.
+    Raises WeightsError or ModelError where the model is missing or damaged, ConfigError for values out
+    of range.
     """
-    denoiser = Denoiser.from_weights(load_weights(find_weights(model)))
+    if is_onnx(model):
+        require("an ONNX model", "onnx", "onnxruntime")
+        from rtaudio.tasks.onnx_model import build_onnx_denoiser
+
+        dry = dry_share(strength, atten_limit_db)
+        return build_onnx_denoiser(model, dry=dry, sample_rate=sample_rate, block=block)
+    denoiser = Denoiser.from_weights(load_weights(find_weights(model)), precision=precision)
     config = denoiser.config
     sizes = (config.n_fft, config.hop_length, config.window)
     pipeline = Pipeline([Analysis(*sizes), denoiser, Synthesis(*sizes)])
     set_strength(pipeline, strength)
     set_atten_limit(pipeline, atten_limit_db)
     return pipeline
+
+
+def is_onnx(model: str | Path) -> bool:
+    """Whether a model is given by an ONNX file or a manifest."""
+    return Path(model).suffix in SUFFIXES
+
+
+def denoiser_rate(model: str | Path) -> int:
+    """The rate a model works at, in Hz. Raises what `build_denoiser` does."""
+    if not is_onnx(model):
+        return SAMPLE_RATE
+    require("an ONNX model", "onnx", "onnxruntime")
+    from rtaudio.tasks.onnx_model import load_denoiser
+
+    return load_denoiser(model).sample_rate
 
 
 def denoiser_of(stage: NativeStage) -> Denoiser:
@@ -46,14 +81,27 @@ def denoiser_of(stage: NativeStage) -> Denoiser:
 
 def set_strength(stage: NativeStage, strength: float) -> None:
     """How much of what the net takes away is taken away, 0..1; may be called while audio flows."""
-    if not 0 <= strength <= 1:
-        raise ConfigError(f"strength={strength:g} must be from 0 to 1")
-    denoiser_of(stage).set_param("strength", strength)
+    denoiser_of(stage).set_param("strength", _checked(strength))
 
 
 def set_atten_limit(stage: NativeStage, atten_limit_db: float | None) -> None:
     """Most a frequency is attenuated in dB, None for no limit; may be called while audio flows."""
+    denoiser_of(stage).set_param("floor", _floor(atten_limit_db))
+
+
+def dry_share(strength: float, atten_limit_db: float | None) -> float:
+    """Share of untouched sound that, mixed with a net's, has its strength and limit: what is left of
+    something the net takes away entirely. Between that and nothing the limit is softer than a net's own."""
+    return 1 - _checked(strength) * (1 - _floor(atten_limit_db))
+
+
+def _checked(strength: float) -> float:
+    if not 0 <= strength <= 1:
+        raise ConfigError(f"strength={strength:g} must be from 0 to 1")
+    return strength
+
+
+def _floor(atten_limit_db: float | None) -> float:
     if atten_limit_db is not None and not atten_limit_db >= 0:
         raise ConfigError(f"atten_limit_db={atten_limit_db:g} must be 0 or more")
-    floor = 0.0 if atten_limit_db is None else 10 ** (-atten_limit_db / 20)
-    denoiser_of(stage).set_param("floor", floor)
+    return 0.0 if atten_limit_db is None else 10 ** (-atten_limit_db / 20)

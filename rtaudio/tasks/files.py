@@ -13,7 +13,7 @@ from pathlib import Path
 from rtaudio.devices.file import AudioReader, AudioWriter, format_of, is_audio_name
 from rtaudio.errors import AudioFileError, ConfigError, RtaudioError
 from rtaudio.stream.stage import NativeStage
-from rtaudio.tasks.chunks import process_chunks
+from rtaudio.tasks.chunks import SAMPLE_RATE, process_chunks
 
 Progress = Callable[[float], None]
 """Called with the seconds of audio done since the last call."""
@@ -39,16 +39,22 @@ class FileResult:
     error: str | None = None
 
 
-def process_file(stage: NativeStage, job: FileJob, progress: Progress | None = None) -> float:
-    """Run `stage` over one file; returns its length in seconds. Raises AudioFileError.
+def process_file(
+    stage: NativeStage,
+    job: FileJob,
+    progress: Progress | None = None,
+    stage_rate: int = SAMPLE_RATE,
+) -> float:
+    """Run `stage`, which works at `stage_rate`, over one file; returns its length in seconds.
 
-    The result has the input's rate, channels and, where its format knows it, sample type.
+    Raises AudioFileError, and whatever the stage raises. The result has the input's rate, channels
+    and, where its format knows it, sample type.
     """
     _refuse_same(job)
     with AudioReader(job.source) as reader:
         subtype = reader.subtype if job.target == "-" or _same_format(job) else _lossless(reader.subtype)
         with AudioWriter(job.target, reader.sample_rate, reader.channels, subtype) as writer:
-            for out in process_chunks(stage, reader, reader.sample_rate, reader.channels):
+            for out in process_chunks(stage, reader, reader.sample_rate, reader.channels, stage_rate):
                 writer.write(out)
                 if progress is not None:
                     progress(len(out) / reader.sample_rate)
@@ -131,13 +137,15 @@ def is_done(job: FileJob) -> bool:
         return False
 
 
-def _run_job(stage: NativeStage, job: FileJob, resume: bool, progress: Progress | None = None) -> FileResult:
+def _run_job(
+    stage: NativeStage, job: FileJob, resume: bool, stage_rate: int, progress: Progress | None = None
+) -> FileResult:
     if resume and is_done(job):
         return FileResult(job, skipped=True)
     try:
         if job.make_folder:
             Path(job.target).parent.mkdir(parents=True, exist_ok=True)
-        return FileResult(job, process_file(stage, job, progress))
+        return FileResult(job, process_file(stage, job, progress, stage_rate))
     except RtaudioError as error:
         return FileResult(job, error=str(error))
     except OSError as error:
@@ -159,13 +167,13 @@ def _interrupt_once(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _work(build: Callable[[], NativeStage], job: FileJob, resume: bool) -> FileResult:
+def _work(build: Callable[[], NativeStage], job: FileJob, resume: bool, stage_rate: int) -> FileResult:
     """One job in a worker, which an interrupt may end only here, where half a file is removed."""
     signal.signal(signal.SIGINT, _interrupt_once)
     try:
         if not _STAGE:
             _STAGE.append(build())
-        return _run_job(_STAGE[0], job, resume)
+        return _run_job(_STAGE[0], job, resume, stage_rate)
     finally:
         _deaf_to_interrupts()
 
@@ -183,6 +191,7 @@ def process_files(
     processes: int = 1,
     resume: bool = False,
     progress: Progress | None = None,
+    stage_rate: int = SAMPLE_RATE,
 ) -> Iterator[FileResult]:
     """Run every job, in `processes` at once, and yield each result as it comes.
 
@@ -195,13 +204,15 @@ def process_files(
     if processes == 1 or len(jobs) == 1:
         stage = build()
         for job in jobs:
-            yield _run_job(stage, job, resume, progress)
+            yield _run_job(stage, job, resume, stage_rate, progress)
         return
     # spawn: a forked child would share locks with threads that don't exist in it.
     context = multiprocessing.get_context("spawn")
     workers = min(processes, len(jobs))
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf_to_interrupts) as pool:
-        futures: list[Future[FileResult]] = [pool.submit(_work, build, job, resume) for job in jobs]
+        futures: list[Future[FileResult]] = [
+            pool.submit(_work, build, job, resume, stage_rate) for job in jobs
+        ]
         try:
             for future in as_completed(futures):
                 result = future.result()

@@ -44,9 +44,12 @@ def run_checks() -> Iterator[Check]:
 def _processor(name: str) -> Check:
     import llvmlite.binding as llvm
 
+    from rtaudio.kernels.simd_int8 import DOT4_KIND
+
     have = {flag for flag, on in llvm.get_host_cpu_features().items() if on}
     shown = [flag for flag in ("avx2", "fma", "avx512f", "avx512vnni", "neon") if flag in have]
-    text = f"{platform.machine()}, {os.cpu_count()} cores, {' '.join(shown) or 'no vector units known here'}"
+    units = " ".join(shown) or "no vector units known here"
+    text = f"{platform.machine()}, {os.cpu_count()} cores, {units}; int8 kernels: {DOT4_KIND}"
     if platform.machine() in ("x86_64", "AMD64") and "avx2" not in have:
         return Check(name, "warn", text, "nets take several times longer without AVX2; use a newer processor")
     return Check(name, "ok", text)

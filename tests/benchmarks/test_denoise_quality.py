@@ -4,7 +4,8 @@ import soundfile
 
 pytest.importorskip("torch")
 
-from benchmarks.denoise_quality import main, mean_with_interval, natural, read_pairs, rnnoise, snr_label
+from benchmarks.denoise_quality import main, mean_with_interval, natural, read_pairs, snr_label
+from benchmarks.systems import rnnoise
 
 
 def test_intervals_hold_the_mean_and_leave_out_what_was_not_measured():

@@ -81,7 +81,7 @@ def test_meters_show_levels_and_trouble():
     quiet = meters.render(StreamStats(), True).plain
     assert "live" in quiet
     assert "b bypass" in quiet
-    busy = meters.render(StreamStats(input_overflows=2, output_underflows=1, overload_level=2), False).plain
+    busy = meters.render(StreamStats(input_overflows=2, output_underflows=1, overload_level=3), False).plain
     assert "device xruns 3" in busy
     assert "overload" in busy
     assert "BYPASS" in meters.render(StreamStats(bypass=True), False).plain

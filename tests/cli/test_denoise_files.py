@@ -33,6 +33,17 @@ def test_strength_0_changes_nothing(rtaudio, model, recording, tmp_path):
     np.testing.assert_allclose(sf.read(out)[0], sf.read(recording)[0], atol=2.0**-15)
 
 
+def test_int8_is_close_and_something_else_is_refused(rtaudio, model, recording, tmp_path):
+    results = {}
+    for precision in ("float32", "int8", "int4"):
+        out = tmp_path / f"{precision}.wav"
+        code, _, err = rtaudio("denoise", recording, "-O", out, "--model", model, "--precision", precision)
+        results[precision] = sf.read(out)[0] if code == 0 else err
+    off = np.abs(results["int8"] - results["float32"])
+    assert 0 < off.max() < 0.02
+    assert "--precision" in results["int4"]
+
+
 def test_json_tells_of_every_file(rtaudio, model, recording, tmp_path):
     arguments = ("denoise", recording, "--out-dir", tmp_path / "clean", "--model", model, "--json")
     code, out, _ = rtaudio(*arguments)

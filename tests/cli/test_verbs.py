@@ -3,6 +3,7 @@ import json
 import pytest
 
 from rtaudio.errors import MissingLibraryError
+from rtaudio.kernels import simd_int8
 from rtaudio.tasks import health
 
 
@@ -20,6 +21,7 @@ def test_doctor_finds_out_about_everything(rtaudio, quick):
     told = json.loads(out)
     levels = {check["name"]: check["level"] for check in told["checks"]}
     assert levels["models"] == "ok"
+    assert simd_int8.DOT4_KIND in told["checks"][0]["text"]
     assert levels["live path, 3 s"] in ("ok", "warn")
     assert code == (0 if told["healthy"] else 3)
     assert all(check["mend"] for check in told["checks"] if check["level"] == "warn")
@@ -42,7 +44,10 @@ def test_models_tells_what_they_cost(rtaudio):
     assert code == 0
     assert standard["bytes"] <= 5_000_000
     assert standard["latency_ms"] == 10.0
-    assert "standard" in rtaudio("models")[1]
+    assert standard["int8_kernels"] in simd_int8.DOT4
+    shown = rtaudio("models")[1]
+    assert "standard" in shown
+    assert f": {simd_int8.DOT4_KIND}\n" in shown
 
 
 def test_a_missing_library_is_exit_code_3(rtaudio, monkeypatch):

@@ -9,15 +9,18 @@ import pytest
 from rtaudio.devices.simulated import Faults, SimulatedDevice, stall
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.resample import at_rate
+from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import live as w
+from rtaudio.kernels.overload import FIRST_PATIENCE, HOLD_HOPS
 from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.stage import Spec
 
 RATE = 48000
 HOP = 480
@@ -171,7 +174,7 @@ def test_device_flags_are_counted_apart():
 def test_an_engine_always_too_slow_climbs_to_bypass_and_stays_free_of_clicks():
     engine, y = run(TONE, stage=make(0.5), faults=Faults(hop_cost_us=[12000.0]))
     stats = engine.stats()
-    assert stats.overload_level == 2
+    assert stats.overload_level == 3
     assert stats.deadline_misses >= 3
     assert_no_click(y[: TONE.size])
 
@@ -203,15 +206,69 @@ def dear(state, x, out):
         out[i] = np.float32(0.5) * x[i]
 
 
-def test_the_first_rung_runs_the_cheaper_step():
+@pytest.mark.parametrize("rung", ["cheaper_entry", "hold_entry"])
+def test_the_first_rung_runs_the_cheaper_step(rung):
     stage, other = dear(HOP), cheaper(HOP)
-    stage.hold_entry = other.entry
+    setattr(stage, rung, other.entry)
     nested = Pipeline([Pipeline([stage])])
-    engine, y = run(TONE, stage=nested, faults=Faults(hop_cost_us=[0.0] * 50 + [10_500.0] * 4 + [0.0]))
+    long = np.tile(TONE, 2)
+    engine, y = run(long, stage=nested, faults=Faults(hop_cost_us=[0.0] * 50 + [10_500.0] * 4 + [0.0]))
     assert engine.stats().overload_level == 0
-    for first, last, gain in ((1, 50, 0.5), (60, 100, 0.25), (120, 200, 0.5)):
+    back = {"cheaper_entry": FIRST_PATIENCE, "hold_entry": HOLD_HOPS}[rung] + 54
+    for first, last, gain in ((1, 50, 0.5), (60, back - 5, 0.25), (back + 5, 400, 0.5)):
         part = slice(first * HOP, last * HOP)
-        np.testing.assert_array_equal(y[part], np.float32(gain) * TONE[part])
+        np.testing.assert_array_equal(y[part], np.float32(gain) * long[part])
+
+
+@native_stage(params={"gain": 0.5})
+def bins_times_gain(state, x, out):
+    for i in range(x.size):
+        out[i] = np.float32(state.gain) * x[i]
+
+
+def spectral_gain(gain):
+    """A gain on spectra of 960 samples."""
+    stage = bins_times_gain(962, gain=gain)
+    stage.in_spec = stage.out_spec = Spec((481, 2))
+    return stage
+
+
+@native_stage(params={"gain": 0.5})
+def bins_times_quarter(state, x, out):
+    for i in range(x.size):
+        out[i] = np.float32(0.25) * x[i]
+
+
+@native_stage(params={"gain": 0.5})
+def bins_times_eighth(state, x, out):
+    for i in range(x.size):
+        out[i] = np.float32(0.125) * x[i]
+
+
+def test_every_rung_up_and_down_is_heard_as_a_cross_fade():
+    """Full 0.5, cheaper 0.25, held 0.125, bypass 1; back by 0.25 to 0.5: each where it belongs, no click."""
+    net, others = spectral_gain(0.5), (bins_times_quarter(962), bins_times_eighth(962))
+    net.cheaper_entry, net.hold_entry = (stage.entry for stage in others)
+    stage = Pipeline([Analysis(2 * HOP, HOP), net, Synthesis(2 * HOP, HOP)])
+    trouble = [0.0] * 20 + [12_000.0] * 4
+    faults = Faults(hop_cost_us=[*trouble, *trouble, *trouble, 0.0])
+    long = np.tile(TONE, 3)
+    engine, y = run(long, stage=stage, faults=faults)
+    assert engine.stats().overload_level == 0
+    assert_no_click(y[: long.size])
+    down = 72 + FIRST_PATIENCE
+    spans = {
+        (2, 20): 0.5,
+        (30, 44): 0.25,
+        (54, 68): 0.125,
+        (78, down - 2): 1.0,
+        (down + 8, down + FIRST_PATIENCE - 2): 0.25,
+        (down + FIRST_PATIENCE + 8, 590): 0.5,
+    }
+    dry = np.append(np.zeros(HOP, np.float32), long)
+    for (first, last), gain in spans.items():
+        part = slice(first * HOP, last * HOP)
+        np.testing.assert_allclose(y[part], gain * dry[part], atol=2e-6, err_msg=f"{first}-{last}: {gain}")
 
 
 @native_stage(state={"hops": 0})

@@ -18,9 +18,11 @@ from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lookback, Lstm, Strided, Unit
+from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.speech import tensor_shapes as speech_shapes
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.vad_config import VadConfig
+from rtaudio.stream.batch import batched
 from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
@@ -51,14 +53,24 @@ def recurrent(gates, inputs, hidden):
     return weights((gates * hidden, inputs), (gates * hidden, hidden), (gates * hidden,), (gates * hidden,))
 
 
-def conv(channels, dilation):
-    return CausalConv(*weights((channels, 1, 3), (channels,), (channels, channels), (channels,)), dilation)
+def conv(channels, dilation, precisions=FLOAT32):
+    shapes = (channels, 1, 3), (channels,), (channels, channels), (channels,)
+    return CausalConv(*weights(*shapes), dilation, precisions)
 
 
-def denoiser():
+def int8_layers(precision):
+    return {
+        "dense": (lambda: Dense(*weights((70, 133), (70,)), "tanh", (precision,)), 1),
+        "causal conv": (lambda: conv(70, 4, (precision,)), 10),
+        "lstm": (lambda: Lstm(*recurrent(4, 33, 20), (precision,)), 1),
+        "gru": (lambda: Gru(*recurrent(3, 33, 20), (precision,)), 1),
+    }
+
+
+def denoiser(precision="float32"):
     config = DenoiseConfig(n_bands=24, channels=70, dilations=(1, 4), hidden=20)
     shapes = tensor_shapes(config)
-    return Denoiser(config, dict(zip(shapes, weights(*shapes.values()), strict=True)))
+    return Denoiser(config, dict(zip(shapes, weights(*shapes.values()), strict=True)), precision=precision)
 
 
 def denoising_pipeline():
@@ -117,8 +129,14 @@ CASES = {
     "causal conv": Case(lambda: conv(70, 4), bound=10),
     "lstm": Case(lambda: Lstm(*recurrent(4, 33, 20)), bound=1),
     "gru": Case(lambda: Gru(*recurrent(3, 33, 20)), bound=1),
+    **{
+        f"{name}, {precision}": Case(make, bound=bound)
+        for precision in ("int8-weights", "int8")
+        for name, (make, bound) in int8_layers(precision).items()
+    },
     "beside": Case(lambda: Beside(Gru(*recurrent(3, 33, 20))), bound=4),
     "denoiser": Case(denoiser, bound=4),
+    "denoiser, int8": Case(lambda: denoiser("int8"), bound=4),
     "denoising pipeline": Case(denoising_pipeline, bound=1.1),
     "strided": Case(lambda: Strided(Gru(*recurrent(3, 99, 20)), 33, 3), bound=1),
     "lookback": Case(lambda: Lookback(7, 3, 2), bound=4),
@@ -129,6 +147,9 @@ CASES = {
     "embedding": Case(embedding_net, bound=1.001),
     "enrolled words": Case(word_net, bound=1),
     "samples to keywords": Case(lambda: Pipeline([Analysis(320, 160), keyword_net(2)]), bound=1),
+    "denoising pipeline, 5 streams": Case(lambda: batched(denoising_pipeline(), 5), bound=1.1),
+    "gru, 6 streams": Case(lambda: batched(Gru(*recurrent(3, 33, 20)), 6), bound=1),
+    "any stage, 2 streams": Case(lambda: batched(Delay(128, 300), 2), bound=1),
     "mel": Case(lambda: MelSpectrogram(512, 16000, 40, log="ln")),
     "mfcc": Case(lambda: Mfcc(40, 13)),
     "worker": Case(lambda: WorkerStage(Gain(160, -6.0)), passes_delta=True, bound=1),

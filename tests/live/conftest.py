@@ -3,13 +3,15 @@
 Where their programs are missing a test is skipped by name; with CI set it fails instead.
 """
 
+import contextlib
 import dataclasses
 import os
+import subprocess
 
 import numpy as np
 import pytest
 
-from benchmarks.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing, small_disk
+from rtaudio.devices.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
 from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.weights import save_weights
@@ -23,6 +25,19 @@ def need(programs, package):
 
 def give_up(reason):
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """Mount a file system of `size` bytes at `folder`, to be filled; PermissionError if not allowed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        raise PermissionError("mounting a small tmpfs needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture

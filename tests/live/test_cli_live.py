@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from benchmarks.probe import Probe
-from benchmarks.servers import eventually
 from rtaudio.devices.portaudio import PortAudioDevice
+from rtaudio.devices.servers import eventually
 from rtaudio.dsp.resample import at_rate
 from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.weights import save_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.probe import Probe
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.probe import ProbeProcess, delay_between
-from benchmarks.servers import eventually
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.recorder import Recorder
+from rtaudio.devices.servers import eventually
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.stream.offline import run_offline
 from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.probe import ProbeProcess, delay_between
 
 RATE = 48000
 SIGNAL = np.concatenate([0.3 * np.random.default_rng(0).standard_normal(RATE), np.zeros(RATE // 2)]).astype(

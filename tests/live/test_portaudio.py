@@ -5,10 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.probe import Probe, chirp, delay_between
-from benchmarks.servers import eventually
 from rtaudio.devices.portaudio import PortAudioDevice, find_device, list_devices, native_block
+from rtaudio.devices.servers import eventually
 from rtaudio.errors import DeviceError
+from rtaudio.tasks.probe import Probe, chirp, delay_between
 
 RATE = 48000
 

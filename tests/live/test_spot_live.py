@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.servers import eventually
 from rtaudio.devices.portaudio import PortAudioDevice
+from rtaudio.devices.servers import eventually
 from tests.tone_words import script, tone_model
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 
-from benchmarks.probe import Probe
-from benchmarks.servers import eventually
 from rtaudio.devices import pulse, virtual_mic
 from rtaudio.devices.portaudio import PortAudioDevice
+from rtaudio.devices.servers import eventually
 from rtaudio.devices.virtual_mic import VirtualMic
+from rtaudio.tasks.probe import Probe
 
 RATE = 48000
 TONE = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(20 * RATE) / RATE)).astype(np.float32)

@@ -7,10 +7,12 @@ import pytest
 
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.kernels.chain import step_arrays
 from rtaudio.nn.denoise import NET_NAME, Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
 from rtaudio.nn.weights import find_weights, list_models, load_weights, save_weights
 from rtaudio.stream.offline import run_frames
+from rtaudio.stream.stage import CHEAPER, FULL
 from rtaudio.tasks.demo import load_demo
 
 SMALL = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), hidden=9)
@@ -125,7 +127,29 @@ def test_native_equals_torch_hop_by_hop():
     np.testing.assert_allclose(native_gains(Denoiser(SMALL, tensors), spectra), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("model", list_models())
+def speech_spectra(config):
+    """60 s of the bundled noisy speech, between -40 and 0 dB of its own level."""
+    speech = np.tile(load_demo().noisy, 8)[: 60 * config.sample_rate]
+    level = 10 ** (-1 + np.sin(np.arange(speech.size) / 200000))
+    hops = np.ascontiguousarray((speech * level).astype(np.float32).reshape(-1, config.hop_length))
+    return run_frames(Analysis(config.n_fft, config.hop_length, config.window), hops)
+
+
+@pytest.mark.parametrize("model", list_models("denoise"))
+@pytest.mark.parametrize("precision", ["int8-weights", "int8"])
+def test_int8_gains_of_shipped_weights_stay_close_over_60_s(model, precision):
+    """Root mean square error of a gain below 0.02; 0.005 is measured, and costs PESQ less than 0.001
+    (`python -m benchmarks.precision`).
+    """
+    weights = load_weights(find_weights(model))
+    full = Denoiser.from_weights(weights)
+    spectra = speech_spectra(full.config)
+    off = native_gains(Denoiser.from_weights(weights, precision=precision), spectra)
+    off -= native_gains(full, spectra)
+    assert 0 < np.sqrt(np.mean(off**2)) < 0.02
+
+
+@pytest.mark.parametrize("model", list_models("denoise"))
 def test_shipped_weights_equal_torch_over_60_s(model):
     """On noisy speech, between -40 and 0 dB of its own level, hop by hop.
 
@@ -133,11 +157,7 @@ def test_shipped_weights_equal_torch_over_60_s(model):
     """
     weights = load_weights(find_weights(model))
     stage = Denoiser.from_weights(weights)
-    hop = stage.config.hop_length
-    speech = np.tile(load_demo().noisy, 8)[: 60 * stage.config.sample_rate]
-    level = 10 ** (-1 + np.sin(np.arange(speech.size) / 200000))
-    hops = np.ascontiguousarray((speech * level).astype(np.float32).reshape(-1, hop))
-    spectra = run_frames(Analysis(stage.config.n_fft, hop, stage.config.window), hops)
+    spectra = speech_spectra(stage.config)
     expected = torch_gains(stage.config, weights.tensors, spectra, hop_by_hop=True)
     np.testing.assert_allclose(native_gains(stage, spectra), expected, atol=1e-5)
 
@@ -180,6 +200,42 @@ def test_hold_repeats_the_last_gains_and_leaves_the_net_alone(stage):
     held.entry = held.hold_entry
     np.testing.assert_allclose(run_frames(held, spectra[60:]), spectra[60:] * gains[:, None], atol=1e-6)
     assert held.save_state() == saved
+
+
+def run_at(stage, rung, spectra):
+    """The gains of each hop, with the stage's step of that rung."""
+    entry, address = stage.step_at(rung)
+    out, gains = np.empty_like(spectra[0]), []
+    for spectrum in spectra:
+        assert step_arrays(entry, address, spectrum.size, out.size, spectrum, out)
+        gains.append(stage.arena["gains"].copy())
+    return np.array(gains)
+
+
+def test_the_cheaper_step_is_int8_from_the_same_state(stage):
+    spectra = noisy_spectra(SMALL, 300)
+    cheap = Denoiser(SMALL, lively_tensors(SMALL), precision="int8")
+    assert cheap.cheaper_entry == 0
+    np.testing.assert_array_equal(run_at(stage, CHEAPER, spectra), native_gains(cheap, spectra))
+    stage.reset()
+    full = native_gains(stage, spectra)
+    stage.reset()
+    turns = zip((FULL, CHEAPER, FULL), np.split(spectra, [100, 200]), strict=True)
+    changing = np.concatenate([run_at(stage, rung, part) for rung, part in turns])
+    np.testing.assert_array_equal(changing[:100], full[:100])
+    off = np.abs(changing - full)
+    assert 0 < off[100:200].mean() < 0.02
+    assert off[100:103].max() < 0.1  # from the first hop on: nothing had to be learnt anew
+    assert off[280:].mean() < 0.005
+
+
+def test_a_clones_cheaper_step_is_its_own(stage):
+    spectra = noisy_spectra(SMALL, 30)
+    twin = stage.clone()
+    expected = run_at(stage, CHEAPER, spectra)
+    saved = stage.save_state()
+    np.testing.assert_array_equal(run_at(twin, CHEAPER, spectra), expected)
+    assert stage.save_state() == saved
 
 
 def test_hold_before_the_first_hop_is_identity(stage):

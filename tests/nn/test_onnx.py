@@ -1,7 +1,6 @@
 """ONNX graphs compute what we compute: exported nets can be trusted, and their times stand beside ours."""
 
 import hashlib
-import tomllib
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Gru
+from rtaudio.nn.manifest_toml import read_manifest
 from rtaudio.nn.weights import Weights, find_weights, list_models, load_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.tasks.demo import load_demo
@@ -33,7 +33,7 @@ def assert_parity(config, tensors, run, spectra):
     native, out = Denoiser(config, tensors), np.empty((config.n_bins, 2), np.float32)
     for spectrum in spectra:
         native.process(spectrum, out)
-        run(spectrum[None])
+        run(spectrum)
         np.testing.assert_allclose(run.out("gains")[0], native.arena["gains"], atol=1e-5)
         loudest = np.abs(spectrum).max()
         np.testing.assert_allclose(run.out("enhanced")[0] / loudest, out / loudest, atol=1e-5)
@@ -47,10 +47,9 @@ def exported(tmp_path):
 
 
 def test_an_exported_net_equals_ours_over_a_long_run(exported):
-    steps = pytest.importorskip("rtaudio.nn.steps_onnx", exc_type=ImportError)
-    weights, (model, manifest) = exported
-    states = tomllib.loads(manifest.read_text())["states"]
-    run = steps.OnnxStep(model.read_bytes(), {name: state["output"] for name, state in states.items()})
+    onnx_files = pytest.importorskip("rtaudio.nn.onnx_files", exc_type=ImportError)
+    weights, (_, manifest) = exported
+    (run,) = onnx_files.open_steps(onnx_files.find_manifest(manifest))
     level = 10 ** (-2 + 1.5 * np.sin(np.arange(6000) / 37))
     spectra = np.random.default_rng(0).standard_normal((6000, SMALL.n_bins, 2)) * level[:, None, None]
     assert_parity(SMALL, weights.tensors, run, spectra.astype(np.float32))
@@ -58,17 +57,25 @@ def test_an_exported_net_equals_ours_over_a_long_run(exported):
 
 def test_a_manifest_tells_all_that_running_needs(exported):
     onnx = pytest.importorskip("onnx")
-    _, (model, manifest) = exported
-    told, graph = tomllib.loads(manifest.read_text()), onnx.load(model).graph
-    assert told["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
-    assert (told["model"], told["licence"], told["latency"]) == ("net.onnx", 'CC0 "as is"', 32)
-    assert told["front_end"]["n_fft"] == 64
-    assert [port.name for port in graph.input] == [*told["inputs"], *told["states"]]
-    carried = [state["output"] for state in told["states"].values()]
-    assert sorted(port.name for port in graph.output) == sorted([*told["outputs"], *carried])
-    assert set(told["states"]) == {"level_mean", "level_weight", "past_0", "past_1", "h", "c"}
-    shapes = {p.name: [d.dim_value for d in p.type.tensor_type.shape.dim] for p in graph.input}
-    assert all(state["shape"] == shapes[name] for name, state in told["states"].items())
+    _, (model, path) = exported
+    told, graph = read_manifest(path), onnx.load(model).graph
+    (net,) = told.nets
+    assert net.sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert (net.file, told.licence, told.delay) == ("net.onnx", 'CC0 "as is"', 32)
+    assert told.front_end.n_fft == 64
+    assert [port.name for port in graph.input] == [port.name for port in net.inputs]
+    given = [port.name for port in net.outputs] + [state.source for state in net.states]
+    assert sorted(port.name for port in graph.output) == sorted(given)
+    assert {state.name for state in net.states} == {
+        "level_mean",
+        "level_weight",
+        "past_0",
+        "past_1",
+        "h",
+        "c",
+    }
+    shapes = {p.name: tuple(d.dim_value for d in p.type.tensor_type.shape.dim) for p in graph.input}
+    assert all(state.shape == shapes[state.name] for state in net.states)
 
 
 def test_exports_are_refused_or_whole(exported, tmp_path):
@@ -85,22 +92,23 @@ def test_exports_are_refused_or_whole(exported, tmp_path):
 def test_onnx_gru_equals_ours():
     steps = pytest.importorskip("rtaudio.nn.steps_onnx", exc_type=ImportError)
     weights = [normal(15, 4), normal(15, 5), normal(15), normal(15)]
+    step = pytest.importorskip("rtaudio.nn.onnx_step", exc_type=ImportError)
     graph = steps.Graph()
     out = steps.add_gru(graph, graph.input("x", 1, 4), weights)
     graph.output("y", out, 1, 5)
-    onnx, layer = steps.OnnxStep.of(graph), Gru(*weights)
+    onnx, layer = step.OnnxStep.of(graph), Gru(*weights)
     for frame in normal(30, 4):
-        onnx(frame[None])
+        onnx(frame)
         np.testing.assert_allclose(onnx.out("y")[0], layer.forward(frame), atol=1e-5)
 
 
-@pytest.mark.parametrize("model", list_models())
+@pytest.mark.parametrize("model", list_models("denoise"))
 def test_shipped_nets_keep_parity(model):
     export = pytest.importorskip("rtaudio.nn.denoise_onnx", exc_type=ImportError)
-    steps = pytest.importorskip("rtaudio.nn.steps_onnx", exc_type=ImportError)
+    step = pytest.importorskip("rtaudio.nn.onnx_step", exc_type=ImportError)
     weights = load_weights(find_weights(model))
     config = Denoiser.from_weights(weights).config
     hops = load_demo().noisy[: 600 * config.hop_length].reshape(600, config.hop_length)
     spectra = run_frames(Analysis(config.n_fft, config.hop_length, config.window), hops)
     graph = export.denoise_graph(config, weights.tensors)
-    assert_parity(config, weights.tensors, steps.OnnxStep.of(graph), spectra)
+    assert_parity(config, weights.tensors, step.OnnxStep.of(graph), spectra)

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtaudio.errors import ConfigError
+from rtaudio.kernels.chain import step_arrays
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.stage import CHEAPER, FULL, HOLD
 
 NOISE = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
 
@@ -73,6 +75,62 @@ def test_reset_clone_and_saved_state_go_on_bit_exactly():
     np.testing.assert_array_equal(run(other, rest), expected)
     stage.reset()
     np.testing.assert_array_equal(run(stage, NOISE), run(make(), NOISE))
+
+
+@native_stage(params={"gain": 1.0}, state={"last": 0.0})
+def half_as_smooth(state, x, out):
+    for i in range(x.size):
+        state.last += np.float32(0.2) * (state.gain * x[i] - state.last)
+        out[i] = state.last
+
+
+@native_stage(params={"gain": 1.0}, state={"last": 0.0})
+def held(state, x, out):
+    for i in range(x.size):
+        out[i] = state.last
+
+
+def with_rungs():
+    stage = smooth(96)
+    stage.cheaper_entry, stage.hold_entry = half_as_smooth(96).entry, held(96).entry
+    return stage
+
+
+def at_rung(stage, rung):
+    """The first and the last sample of a hop of ones, run there."""
+    x, out = np.ones(96, np.float32), np.empty(96, np.float32)
+    assert step_arrays(*stage.step_at(rung), 96, 96, x, out)
+    return out[0], out[-1]
+
+
+def test_the_steps_of_all_rungs_share_one_state():
+    stage = with_rungs()
+    assert at_rung(stage, HOLD) == (0, 0)
+    first, last = at_rung(stage, FULL)
+    assert first == pytest.approx(0.1)
+    assert at_rung(stage, HOLD) == (last, last)
+    assert at_rung(stage, CHEAPER)[0] == pytest.approx(last + 0.2 * (1 - last))
+
+
+@pytest.mark.parametrize("cloned", [False, True])
+def test_a_pipeline_takes_its_stages_to_the_rung(cloned):
+    pipeline = Pipeline([Pipeline([with_rungs(), delay(96)]), smooth(96)])
+    run = pipeline.clone() if cloned else pipeline
+    state = run.stages[0].stages[0].arena
+    at_rung(run, HOLD)
+    assert state["last"] == 0
+    at_rung(run, CHEAPER)
+    assert state["last"] == pytest.approx(1 - 0.8**96, abs=1e-6)
+    if cloned:
+        assert pipeline.stages[0].stages[0].arena["last"] == 0
+
+
+def test_a_stage_without_rungs_has_one_step():
+    stage = Pipeline([smooth(96)])
+    assert stage.step_at(FULL) == stage.step_at(CHEAPER) == stage.step_at(HOLD)
+    only_cheaper = smooth(96)
+    only_cheaper.cheaper_entry = 1234
+    assert only_cheaper.step_at(HOLD) == only_cheaper.step_at(CHEAPER) == (1234, only_cheaper.arena.address)
 
 
 def test_parameters_survive_reset():

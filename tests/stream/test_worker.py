@@ -53,6 +53,12 @@ def test_offline_it_is_the_stage_itself_later(delay_hops):
     assert stage.late_hops == 0
 
 
+def test_offline_in_a_pipeline_it_does_its_work_too():
+    nested = Pipeline([Pipeline([Delay(HOP, 7), WorkerStage(Negate())]), Delay(HOP, 5)])
+    expected = np.concatenate([np.zeros(12, np.float32), delayed(NOISE, 1)])
+    np.testing.assert_array_equal(run_offline(nested, NOISE), expected)
+
+
 def test_reset_equals_new_and_a_clone_goes_on():
     stage = WorkerStage(Negate())
     out = np.empty(HOP, np.float32)

@@ -3,7 +3,7 @@
 Its callback is compiled, so what it hears is what the device did. `Probe` is that callback with
 its memory; `ProbeProcess` runs one in a program of its own, as a stranger to the program tried:
 
-    python -m benchmarks.probe FOLDER BLOCK INPUT OUTPUT     (names may be "", the default)
+    python -m rtaudio.tasks.probe FOLDER BLOCK INPUT OUTPUT     (names may be "", the default)
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, Self
 import numba
 import numpy as np
 
-from benchmarks.servers import eventually
 from rtaudio.devices.base import Callbacks
 from rtaudio.devices.portaudio import PortAudioDevice
+from rtaudio.devices.servers import eventually
 from rtaudio.engine.priority import audio_threads, raise_priority, thread_ids
 from rtaudio.kernels.callback import PORTAUDIO
 from rtaudio.kernels.memory import JIT, f32, i64
@@ -108,7 +108,7 @@ class ProbeProcess:
         np.save(folder / "signal.npy", np.asarray(signal, np.float32))
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "benchmarks.probe", *self._arguments]
+        command = [sys.executable, "-m", "rtaudio.tasks.probe", *self._arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             self._expect("ready")
@@ -158,7 +158,8 @@ def chirp(sample_rate: int, seconds: float, low_hz: float = 100.0, high_hz: floa
     return np.asarray(x * fade, np.float32)
 
 
-def _open(device: PortAudioDevice, probe: Probe) -> None:
+def open_probe(device: PortAudioDevice, probe: Probe) -> None:
+    """Open and start the device; returns when the first block has come."""
     before, blocks = thread_ids(), probe.blocks
     device.open(probe.callbacks)
     device.start()
@@ -166,11 +167,11 @@ def _open(device: PortAudioDevice, probe: Probe) -> None:
     eventually(lambda: probe.blocks > blocks, "the first block")
 
 
-def _play(device: PortAudioDevice, probe: Probe) -> None:
+def play(device: PortAudioDevice, probe: Probe) -> None:
     """Play to the end; again where the stream dies on the way.
 
     PortAudio's duplex streams on ALSA's Pulse plug-in do that on a busy machine (pa_linux_alsa.c,
-    `ContinuePoll`).
+    `ContinuePoll`). Raises TimeoutError where it never gets there.
     """
     for _attempt in range(5):
         probe.go()
@@ -180,17 +181,18 @@ def _play(device: PortAudioDevice, probe: Probe) -> None:
         if probe.done:
             return
         device.close()
-        _open(device, probe)
+        open_probe(device, probe)
     raise TimeoutError("the signal never came through")
 
 
 def main(folder: str, block: str, source: str, sink: str) -> None:
+    """Say "ready", then play once for every line that comes in."""
     probe = Probe(np.load(Path(folder) / "signal.npy"), hold=True)
     device = PortAudioDevice(source or None, sink or None, block=int(block))
-    _open(device, probe)
+    open_probe(device, probe)
     print("ready", flush=True)
     for _ in sys.stdin:
-        _play(device, probe)
+        play(device, probe)
         np.save(Path(folder) / "heard.npy", probe.heard)
         print("done", probe.xruns, flush=True)
     device.close()

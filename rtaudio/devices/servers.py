@@ -1,4 +1,4 @@
-"""Private JACK and PulseAudio servers, and files on a full disk: real devices for tests and benchmarks.
+"""Private JACK and PulseAudio servers: real devices where there is no sound card.
 
 Each server belongs to the process that started it, carries that process's id in its name, and
 is ended with it; those left behind by a killed process are ended when the next one starts.
@@ -16,13 +16,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(tempfile.gettempdir())
 PREFIX = "rtaudio-servers-"
-JACK_NAME = "rtaudio-test-"
+JACK_NAME = "rtaudio-own-"
 
 JACK_PROGRAMS = ("jackd", "jack_lsp", "jack_connect", "jack_disconnect")
 PULSE_PROGRAMS = ("pulseaudio", "pactl", "pacat", "parec")
@@ -270,16 +270,3 @@ def _may_be_realtime() -> bool:
     """Whether a child of ours may ask for real-time scheduling: tried, not guessed."""
     done = subprocess.run(["chrt", "-f", "70", "true"], capture_output=True, check=False)
     return done.returncode == 0
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """Mount a file system of `size` bytes at `folder`, to be filled; PermissionError if not allowed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        raise PermissionError("mounting a small tmpfs needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -1,0 +1,159 @@
+"""`rtaudio inspect`: what a streaming ONNX model wants, proposed and proved."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from rtaudio.cli.options import Verbs, verb
+
+if TYPE_CHECKING:
+    from rtaudio.nn.manifest import Manifest, Port
+    from rtaudio.nn.propose import Proposal
+    from rtaudio.tasks.prove import Proof
+
+DESCRIPTION = """\
+Look at somebody's streaming model and show that it can be run hop by hop.
+
+From model.onnx a manifest is proposed, by names and shapes: sample rate, hop, front end, and which
+ports carry sound, state or a constant. Then it is proved, by running. What was guessed is said;
+write the manifest with -o, mend it, and prove it with `rtaudio inspect model.toml`. A model whose
+proofs pass runs with `rtaudio denoise --model model.toml`.
+
+Exit code 2 where a proof fails.
+"""
+
+
+def add_parser(verbs: Verbs) -> None:
+    parser = verb(
+        verbs,
+        "inspect",
+        run,
+        help="see what somebody's ONNX model wants, and whether it streams",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="model.onnx, or a manifest, model.toml")
+    parser.add_argument("-o", "--out-file", metavar="FILE.toml", help="write the manifest there")
+
+
+def run(args: argparse.Namespace) -> int:
+    from rtaudio.cli.terminal import print_json
+    from rtaudio.nn.optional import require
+
+    require("inspect", "onnx", "onnx", "onnxruntime")
+    from rtaudio.tasks.prove import prove
+
+    proposal = _proposal(args.model)
+    manifest = proposal.manifest
+    proofs = list(prove(manifest, _speech(manifest.sample_rate)))
+    if args.out_file:
+        _write(args.out_file, proposal)
+    if args.json:
+        print_json(_as_json(proposal, proofs, args.out_file))
+    else:
+        _print(proposal, proofs)
+    return 2 if any(proof.passed is False for proof in proofs) else 0
+
+
+def _proposal(path: str) -> Proposal:
+    from rtaudio.nn.manifest_toml import read_manifest
+    from rtaudio.nn.propose import Proposal, propose
+
+    return Proposal(read_manifest(path)) if path.endswith(".toml") else propose(path)
+
+
+def _speech(sample_rate: int) -> Any:
+    """The bundled clean recording."""
+    import numpy as np
+    import soxr
+
+    from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
+
+    return soxr.resample(load_demo().clean, SAMPLE_RATE, sample_rate).astype(np.float32)
+
+
+def _write(path: str, proposal: Proposal) -> None:
+    import os
+    from pathlib import Path
+
+    from rtaudio.errors import ModelError
+    from rtaudio.nn.manifest_toml import write_manifest
+
+    unfinished = Path(f"{path}.unfinished")
+    try:
+        unfinished.write_text(write_manifest(proposal.manifest, proposal.guesses), encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _rows(manifest: Manifest) -> list[dict[str, Any]]:
+    """Every port of every net: what it is for, and what it is."""
+    return [
+        {
+            "net": net.file,
+            "port": port.name,
+            "direction": direction,
+            "role": port.role,
+            "shape": list(port.shape),
+            "dtype": port.dtype,
+            "note": _note(port),
+        }
+        for net in manifest.nets
+        for direction, ports in (("in", net.inputs), ("out", net.outputs))
+        for port in ports
+    ]
+
+
+def _note(port: Port) -> str:
+    """What else there is to say of a port."""
+    values = f"{port.values[0]:g}" if len(port.values) == 1 else f"{len(port.values)} values"
+    if port.role == "state":
+        return f"from {port.source}, first {values}"
+    if port.role == "constant":
+        return f"always {values}"
+    parts = [f"full scale is {port.scale:g}"] if port.scale != 1 else []
+    parts += [f"several hops along axis {port.time_axis}"] if port.time_axis is not None else []
+    return ", ".join(parts)
+
+
+def _facts(manifest: Manifest) -> str:
+    m, front_end = manifest, manifest.front_end
+    kind = {
+        "samples": f"samples after {front_end.context} of context" if front_end.context else "samples",
+        "stft": f"STFT of {front_end.n_fft}, {front_end.window} ({front_end.layout})",
+        "dtln": f"DTLN, two nets around FFTs of {front_end.n_fft}",
+    }[front_end.kind]
+    delay = f"{m.delay} samples ({1000 * m.delay / m.sample_rate:.1f} ms)"
+    hop = f"hop {m.hop_length} ({1000 * m.hop_length / m.sample_rate:g} ms)"
+    return f"{m.name}: {m.task}, {m.sample_rate} Hz, {hop}, {kind}, delay {delay}, licence {m.licence or '?'}"
+
+
+def _print(proposal: Proposal, proofs: list[Proof]) -> None:
+    from rtaudio.cli.terminal import console, table
+
+    print(_facts(proposal.manifest))
+    ports = table("Ports", "", "port", "role", "shape", "dtype", "")
+    for row in _rows(proposal.manifest):
+        ports.add_row(*(str(row[key]) for key in ("direction", "port", "role", "shape", "dtype", "note")))
+    shown = table("Proofs", "", "", "")
+    words = {True: "passed", False: "FAILED", None: "-"}
+    for proof in proofs:
+        shown.add_row(proof.name, words[proof.passed], proof.text)
+    console().print(ports, shown)
+    for key, why in proposal.guesses.items():
+        print(f"guessed: {key} ({why})")
+
+
+def _as_json(proposal: Proposal, proofs: list[Proof], written: str | None) -> dict[str, Any]:
+    from rtaudio.nn.manifest_toml import write_manifest
+
+    return {
+        "manifest": write_manifest(proposal.manifest, proposal.guesses),
+        "ports": _rows(proposal.manifest),
+        "guesses": proposal.guesses,
+        "proofs": [proof.as_dict() for proof in proofs],
+        "passed": all(proof.passed is not False for proof in proofs),
+        "written": written,
+    }

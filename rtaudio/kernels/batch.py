@@ -1,0 +1,120 @@
+"""Steps of many streams at once: weights read once, and all that a stream remembers its own.
+
+Every step takes and gives rows, a stream each. What isn't a matrix product is done stream by
+stream, by the code that does it for one.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from rtaudio.kernels.activations import RELU, activate
+from rtaudio.kernels.conv import filter_frame
+from rtaudio.kernels.dense import padded_bytes, product
+from rtaudio.kernels.gru import gru_cell
+from rtaudio.kernels.lstm import lstm_cell
+from rtaudio.kernels.matmul import matmul
+from rtaudio.kernels.memory import JIT, STEP, call_step, i64
+from rtaudio.kernels.vectors import add, copy
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def each_step(state: int, x: int, out: int) -> None:
+    """A stage a row. Words: streams, bytes of a row of x and of out; (entry, state) a stream."""
+    words = i64(state, 4)
+    calls = i64(state + words[3], 2 * words[0])
+    for k in range(words[0]):
+        call_step(calls[2 * k], calls[2 * k + 1], x + k * words[1], out + k * words[2])
+
+
+@numba.njit(**JIT)
+def _matmul(state: int, x: int, x_stride: int, out: int) -> None:
+    """`matvec_batch_step` on rows of x that lie x_stride bytes apart."""
+    words = i64(state, 5)
+    streams, rows, columns = words[0], words[1], words[2]
+    weight, bias = state + words[3], state + words[4]
+    matmul(weight, bias, x, x_stride, out, padded_bytes(rows), rows, columns, streams)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def matvec_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `matvec_step`."""
+    words = i64(state, 5)
+    _matmul(state, x, 4 * words[2], out)
+
+
+@numba.njit(**JIT)
+def _products(calls: int, which: int, x: int, x_stride: int, out: int) -> None:
+    """`dense.product` of many streams, of a batch of float32 products."""
+    _matmul(i64(calls + 16 * which, 2)[1], x, x_stride, out)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def dense_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, outputs, activation; calls; sums (streams, padded outputs)."""
+    words = i64(state, 5)
+    rows, calls, sums = words[1], state + words[3], state + words[4]
+    product(calls, 0, x, sums)
+    for k in range(words[0]):
+        activate(sums + k * padded_bytes(rows), out + k * 4 * rows, rows, words[2])
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def conv_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `conv_step`; past, filtered and mixed have a row a stream."""
+    words = i64(state, 11)
+    streams, channels, kernel_size, dilation = words[0], words[1], words[2], words[3]
+    length, row, pitch = (kernel_size - 1) * dilation + 1, 4 * channels, padded_bytes(channels)
+    position, filtered, mixed = i64(state + words[8], 1), state + words[9], state + words[10]
+    taps, bias = state + words[5], state + words[6]
+    for k in range(streams):
+        past = state + words[7] + k * length * row
+        filter_frame(
+            x + k * row, past, position[0], taps, bias, filtered + k * pitch, channels, kernel_size, dilation
+        )
+    position[0] = (position[0] + 1) % length
+    _products(state + words[4], 0, filtered, pitch, mixed)
+    for k in range(streams):
+        activate(mixed + k * pitch, out + k * row, channels, RELU)
+        add(x + k * row, out + k * row, channels)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def lstm_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `lstm_step`; joined, c and sums have a row a stream."""
+    words = i64(state, 7)
+    streams, inputs, hidden = words[0], words[1], words[2]
+    joined, c, sums = state + words[4], state + words[5], state + words[6]
+    wide, pitch = padded_bytes(inputs + hidden), padded_bytes(4 * hidden)
+    for k in range(streams):
+        copy(x + k * 4 * inputs, joined + k * wide, inputs)
+    _products(state + words[3], 0, joined, wide, sums)
+    for k in range(streams):
+        h = joined + k * wide + 4 * inputs
+        lstm_cell(sums + k * pitch, c + k * padded_bytes(hidden), h, out + k * 4 * hidden, hidden)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def gru_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `gru_step`; h and both sums have a row a stream."""
+    words = i64(state, 6)
+    streams, hidden, calls = words[0], words[1], state + words[2]
+    h, from_x, from_h = state + words[3], state + words[4], state + words[5]
+    wide, pitch = padded_bytes(hidden), padded_bytes(3 * hidden)
+    product(calls, 0, x, from_x)
+    _products(calls, 1, h, wide, from_h)
+    for k in range(streams):
+        gru_cell(from_x + k * pitch, from_h + k * pitch, h + k * wide, out + k * 4 * hidden, hidden)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def beside_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `beside_step`, its call of the layer's batch; what that gave."""
+    words = i64(state, 5)
+    n_out, n_in, given = 4 * words[1], 4 * words[2], state + words[4]
+    call = i64(state + words[3], 2)
+    call_step(call[0], call[1], x, given)
+    for k in range(words[0]):
+        row = out + k * (n_out + n_in)
+        copy(given + k * n_out, row, words[1])
+        copy(x + k * n_in, row + n_out, words[2])

@@ -1,0 +1,191 @@
+"""Somebody's ONNX model as a stage: what its manifest's front end says, around its nets.
+
+Python and ONNX Runtime do the work, so it is not GIL-free: live it runs in a worker with a deadline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.stft import Analysis, Synthesis
+from rtaudio.errors import ModelError
+from rtaudio.nn.manifest import Manifest
+from rtaudio.nn.onnx_files import find_manifest, open_steps
+from rtaudio.nn.onnx_step import OnnxStep
+from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.stage import Samples, Spec
+from rtaudio.stream.worker import WorkerStage
+
+
+class Front(Protocol):
+    """Feeds nets from hops of samples and makes hops of what they give."""
+
+    def process(self, x: Samples, out: Samples) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def remembered(self) -> list[np.ndarray]:
+        """Views, in bytes, of all that lies outside the nets."""
+        ...
+
+
+class SamplesFront:
+    """The latest `context + hop_length` samples in; what the net gives is the output."""
+
+    def __init__(self, manifest: Manifest, steps: list[OnnxStep]) -> None:
+        (self._net,), self._hop = steps, manifest.hop_length
+        self._latest = np.zeros(manifest.front_end.context + self._hop, np.float32)
+
+    def process(self, x: Samples, out: Samples) -> None:
+        self._latest[: -self._hop] = self._latest[self._hop :]
+        self._latest[-self._hop :] = x
+        self._net(self._latest)
+        self._net.read(out)
+
+    def reset(self) -> None:
+        self._latest.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        return [self._latest.view(np.uint8)]
+
+
+class StftFront:
+    """Spectrum in, spectrum out, between rtaudio's own STFT and inverse."""
+
+    def __init__(self, manifest: Manifest, steps: list[OnnxStep]) -> None:
+        (self._net,), front_end = steps, manifest.front_end
+        sizes = (front_end.n_fft, manifest.hop_length, front_end.window)
+        self._analysis, self._synthesis = Analysis(*sizes), Synthesis(*sizes)
+        self._spectrum, self._enhanced = np.zeros((2, front_end.n_bins, 2), np.float32)
+        self._parts_first = front_end.layout == "parts, bins"
+
+    def process(self, x: Samples, out: Samples) -> None:
+        self._analysis.process(x, self._spectrum)
+        self._net(self._spectrum.T if self._parts_first else self._spectrum)
+        self._net.read(self._enhanced.T if self._parts_first else self._enhanced)
+        self._synthesis.process(self._enhanced, out)
+
+    def reset(self) -> None:
+        self._analysis.reset()
+        self._synthesis.reset()
+
+    def remembered(self) -> list[np.ndarray]:
+        return [*self._analysis.remembered(), *self._synthesis.remembered()]
+
+
+class DtlnFront:
+    """Two nets: a mask for the magnitudes of the latest samples, then the masked samples themselves."""
+
+    def __init__(self, manifest: Manifest, steps: list[OnnxStep]) -> None:
+        (self._mask_net, self._time_net), self._hop = steps, manifest.hop_length
+        n_fft, n_bins = manifest.front_end.n_fft, manifest.front_end.n_bins
+        self._latest, self._block, self._overlap = np.zeros((3, n_fft), np.float32)
+        self._mask = np.zeros(n_bins, np.float32)
+
+    def process(self, x: Samples, out: Samples) -> None:
+        hop = self._hop
+        self._latest[:-hop] = self._latest[hop:]
+        self._latest[-hop:] = x
+        spectrum = np.fft.rfft(self._latest)
+        self._mask_net(np.abs(spectrum))
+        self._mask_net.read(self._mask)
+        self._time_net(np.fft.irfft(spectrum * self._mask))
+        self._time_net.read(self._block)
+        self._overlap[:-hop] = self._overlap[hop:]
+        self._overlap[-hop:] = 0.0
+        self._overlap += self._block
+        out[:] = self._overlap[:hop]
+
+    def reset(self) -> None:
+        self._latest.fill(0.0)
+        self._overlap.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        return [self._latest.view(np.uint8), self._overlap.view(np.uint8)]
+
+
+FRONTS: dict[str, Callable[[Manifest, list[OnnxStep]], Front]] = {
+    "samples": SamplesFront,
+    "stft": StftFront,
+    "dtln": DtlnFront,
+}
+
+
+class OnnxStage:
+    """A hop of samples in; a hop out `latency` later, or, of a classifier, its numbers.
+
+    - dry: share of the untouched sound, delayed as the net's is, that is mixed with it; 0 to 1.
+
+    Raises ModelError while it is built, and where the model fails at a hop. Cloning shares the session.
+    """
+
+    def __init__(self, manifest: Manifest, dry: float = 0.0) -> None:
+        self.manifest, self._dry = manifest, np.float32(dry)
+        self._steps = open_steps(manifest)
+        self._front = FRONTS[manifest.front_end.kind](manifest, self._steps)
+        self.in_spec = Spec((manifest.hop_length,))
+        sound = manifest.task == "denoise"
+        self.out_spec = self.in_spec if sound else Spec((manifest.nets[-1].data[1].size,))
+        self.latency = manifest.delay if sound else 0
+        self._history = np.zeros(self.latency + manifest.hop_length, np.float32)
+
+    def process(self, x: Samples, out: Samples) -> None:
+        self._front.process(x, out)
+        if self._dry:
+            self._history[: self.latency] = self._history[x.size :]
+            self._history[self.latency :] = x
+            out += self._dry * (self._history[: x.size] - out)
+
+    def reset(self) -> None:
+        for step in self._steps:
+            step.reset()
+        self._front.reset()
+        self._history.fill(0.0)
+
+    def remembered(self) -> list[np.ndarray]:
+        """Views, in bytes, of all that the stage remembers."""
+        nets = [part for step in self._steps for part in step.remembered()]
+        return [*nets, *self._front.remembered(), self._history.view(np.uint8)]
+
+    def abort(self) -> None:
+        """Make a hop that another thread waits for fail soon."""
+        for step in self._steps:
+            step.abort()
+
+
+def load_denoiser(path: str | Path) -> Manifest:
+    """The manifest of a model that can denoise. Raises ModelError for any other."""
+    manifest = find_manifest(path)
+    if manifest.task != "denoise":
+        raise ModelError(
+            f"{path}: {manifest.name} is a classifier (task = {manifest.task!r}), not a denoiser"
+        )
+    return manifest
+
+
+def build_onnx_denoiser(
+    path: str | Path, *, dry: float, sample_rate: int | None = None, block: int | None = None
+) -> Pipeline:
+    """A model behind a worker's deadline, resampled to and from `sample_rate`, None being its own.
+
+    The worker has a hop of time; or, where a block of the device (10 ms unless told) brings several
+    hops at once, as many hops as that. Raises ModelError, or ConfigError where a hop of the model is
+    no whole number of samples at `sample_rate`.
+    """
+    manifest = load_denoiser(path)
+    own_rate, hop_length = manifest.sample_rate, manifest.hop_length
+    rate = sample_rate or own_rate
+    hops_at_once = Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)
+    worker = WorkerStage(OnnxStage(manifest, dry), delay_hops=max(1, math.ceil(hops_at_once)))
+    if rate == own_rate:
+        return Pipeline([worker])
+    back = Resample(own_rate, rate, hop_length)
+    (outer_hop,) = back.out_spec.shape
+    return Pipeline([Resample(rate, own_rate, outer_hop), worker, back])

@@ -1,0 +1,196 @@
+"""The true delay of a sound path, by chirp: what comes back is correlated with what was played.
+
+Two kinds. *Through the engine*: a probe, a program of its own, plays into the engine's
+microphone and records its loudspeaker, on a server set up for it; the probe's own loop is taken
+off. *Through a cable* from a device's output to its input: what the two devices keep to
+themselves.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, native_block
+from rtaudio.devices.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
+from rtaudio.engine.budget import plan_budget
+from rtaudio.engine.live import LiveEngine
+from rtaudio.errors import ConfigError, DeviceError, MissingLibraryError
+from rtaudio.stream.stage import NativeStage, Samples
+from rtaudio.tasks.probe import Probe, ProbeProcess, chirp, delay_between, open_probe, play
+
+RATE = 48000
+SIGNAL = np.concatenate([np.zeros(RATE // 10), chirp(RATE, 0.5), np.zeros(RATE // 2)]).astype(np.float32)
+SILENCE = 0.05  # a tenth of the chirp's level
+PULSE_BLOCK = 480
+ATTEMPTS = 2  # a server or a stream may give up once under the load of the machine
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """Delays of repeated chirps, in samples.
+
+    - path: where the sound went; through_engine: whether the engine was on it.
+    - own: what of each delay is the probe's own, and not counted in `delays`.
+    - declared_ms: the parts of the same path as the engine or the devices declare them.
+    """
+
+    path: str
+    through_engine: bool
+    own: int
+    delays: tuple[int, ...]
+    declared_ms: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON; `spread` is the longest less the shortest."""
+        delays = sorted(self.delays)
+        return {
+            "path": self.path,
+            "through_engine": self.through_engine,
+            "runs": len(delays),
+            "own_samples": self.own,
+            "samples": {"least": delays[0], "median": int(np.median(delays)), "most": delays[-1]},
+            "spread_samples": delays[-1] - delays[0],
+            "median_ms": 1000.0 * float(np.median(delays)) / RATE,
+            "declared_ms": self.declared_ms,
+        }
+
+
+def delays_of(probe: ProbeProcess, runs: int) -> list[int]:
+    """Samples from playing a chirp to hearing it, each time anew."""
+    return [_delay(probe.play()[0]) for _ in range(runs)]
+
+
+def _delay(heard: Samples) -> int:
+    """DeviceError where only silence came back, which correlates with anything."""
+    if np.max(np.abs(heard)) < SILENCE:
+        raise DeviceError("the chirp did not come back")
+    return delay_between(SIGNAL, heard)
+
+
+def jack_loop(jack: JackServer, folder: Path, runs: int) -> int:
+    """The probe's own loop: a client that hears itself does so a period later."""
+    with ProbeProcess(folder, SIGNAL, jack.period) as probe:
+        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system"}
+        jack.cut("system:capture_1", f"{client}:in_0")
+        jack.wire(f"{client}:out_0", f"{client}:in_0")
+        return int(np.median(delays_of(probe, runs)))
+
+
+def through_jack(
+    jack: JackServer, folder: Path, stage: NativeStage, runs: int
+) -> tuple[list[int], dict[str, float]]:
+    """Delays from the probe through the engine, running `stage`, and back; the parts it declares."""
+    device = PortAudioDevice(block=jack.period)
+    plan = plan_budget(stage, RATE, block=jack.period, budget_ms=None)
+    with LiveEngine(stage, device, plan) as engine, ProbeProcess(folder, SIGNAL, jack.period) as probe:
+        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system", "PortAudio"}
+        jack.cut("system:capture_1", f"{client}:in_0")
+        jack.wire(f"{client}:out_0", "PortAudio:in_0")
+        jack.wire("PortAudio:out_0", f"{client}:in_0")
+        return delays_of(probe, runs), engine.latency_parts()
+
+
+def pulse_loop(folder: Path, runs: int) -> int:
+    """The probe's own loop through a null sink of a `PulseServer`."""
+    with ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "mic.monitor", "mic") as probe:
+        return int(np.median(delays_of(probe, runs)))
+
+
+def through_pulse(folder: Path, stage: NativeStage, runs: int) -> tuple[list[int], dict[str, float]]:
+    """As `through_jack`, on a `PulseServer`."""
+    device = PortAudioDevice("mic.monitor", "spk", block=PULSE_BLOCK)
+    plan = plan_budget(stage, RATE, block=PULSE_BLOCK, burst=burst(find_device("mic.monitor", "input")))
+    with (
+        LiveEngine(stage, device, plan) as engine,
+        ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "spk.monitor", "mic") as probe,
+    ):
+        return delays_of(probe, runs), engine.latency_parts()
+
+
+def _jack(stage: NativeStage, runs: int, folder: Path) -> RoundTrip:
+    _need("JACK", JACK_PROGRAMS)
+    with JackServer() as jack:
+        own = jack_loop(jack, folder, runs)
+        delays, parts = through_jack(jack, folder, stage, runs)
+        path = f"the engine on JACK's dummy driver, periods of {jack.period}"
+    return _less_own(path, own, delays, parts)
+
+
+def _less_own(path: str, own: int, delays: Sequence[int], parts: dict[str, float]) -> RoundTrip:
+    """DeviceError where a stream of the probe stumbled, so that its own loop is the longer one."""
+    if min(delays) <= own:
+        raise DeviceError(f"the probe alone took {own} samples, and through the engine {min(delays)}")
+    return RoundTrip(path, True, own, tuple(delay - own for delay in delays), parts)
+
+
+def _pulse(stage: NativeStage, runs: int, folder: Path) -> RoundTrip:
+    _need("PulseAudio", PULSE_PROGRAMS)
+    with PulseServer():
+        own = pulse_loop(folder, runs)
+        delays, parts = through_pulse(folder, stage, runs)
+        path = f"the engine on PulseAudio's null sinks, blocks of {PULSE_BLOCK}"
+    return _less_own(path, own, delays, parts)
+
+
+SERVERS = {"jack": _jack, "pulse": _pulse}
+
+
+def _need(server: str, programs: Sequence[str]) -> None:
+    absent = missing(tuple(programs))
+    if absent:
+        raise MissingLibraryError(f"measuring through {server} needs: {', '.join(absent)}")
+
+
+def measure_server(name: str, stage: NativeStage, runs: int) -> RoundTrip:
+    """Through the engine, running `stage`, on a private server of `SERVERS`.
+
+    `stage` must let a chirp pass (a denoiser of strength 0 does, and computes all the same).
+    Raises DeviceError where it can't be measured.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return SERVERS[name](stage, runs, Path(folder))
+        except (DeviceError, RuntimeError, TimeoutError) as error:
+            if attempt == ATTEMPTS or isinstance(error, MissingLibraryError):
+                raise DeviceError(f"the round trip through {name} failed: {error}") from error
+        stage.reset()
+    raise AssertionError  # the last attempt returns or raises
+
+
+def measure_cable(names: str, block: int, runs: int) -> RoundTrip:
+    """From the output to the input of `IN:OUT` over whatever joins them, with no engine between.
+
+    Raises ConfigError for names that aren't two, DeviceError where nothing comes back.
+    """
+    source, colon, sink = names.rpartition(":")
+    if not colon or not source or not sink:
+        raise ConfigError(f"loopback={names!r} must be IN:OUT, two devices of `rtaudio devices`")
+    block = native_block(find_device(source, "input")) or block
+    device, probe = PortAudioDevice(source, sink, block=block), Probe(SIGNAL, hold=True)
+    if not device.one_clock:
+        raise DeviceError(
+            f"{names}: these two keep time by clocks of their own, so a delay between them drifts"
+        )
+    delays = []
+    try:
+        open_probe(device, probe)
+        for _ in range(runs):
+            play(device, probe)
+            delays.append(_delay(probe.heard))
+    except TimeoutError as error:
+        raise DeviceError(f"{names}: {error}") from error
+    finally:
+        declared = {
+            "capture buffer": 1000 * device.capture_latency_s,
+            "playback buffer": 1000 * device.playback_latency_s,
+        }
+        device.close()
+    path = f"a cable from {device.output.name} to {device.input.name}, blocks of {block}"
+    return RoundTrip(path, False, 0, tuple(delays), declared)

@@ -1,0 +1,119 @@
+"""`rtaudio inspect`, and `denoise` with what it wrote, from arguments to exit codes."""
+
+import importlib.util
+import json
+import tomllib
+
+import pytest
+import soundfile as sf
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from tests import onnx_twins as twins
+
+
+def assert_one_line(err, *words):
+    assert err.count("\n") == 1
+    assert err.startswith("rtaudio: ")
+    for word in words:
+        assert word in err
+
+
+def test_a_proposal_is_written_proved_and_used(rtaudio, recording, tmp_path):
+    model, manifest = twins.many_states(tmp_path / "m.onnx", 3), tmp_path / "m.toml"
+    code, out, err = rtaudio("inspect", model, "-o", manifest)
+    assert (code, err) == (0, "")
+    assert "guessed: sample_rate" in out
+    assert "# GUESSED" in manifest.read_text()
+    assert tomllib.loads(manifest.read_text())["nets"][0]["file"] == "m.onnx"
+    code, out, err = rtaudio("inspect", manifest)
+    assert (code, "guessed" in out, "FAILED" in out) == (0, False, False)
+    cleaned = tmp_path / "clean.wav"
+    code, _, err = rtaudio("denoise", recording, "-O", cleaned, "--model", manifest)
+    assert code == 0
+    assert sf.info(cleaned).frames == sf.info(recording).frames
+    assert sf.info(cleaned).channels == 2
+    assert rtaudio("denoise", recording, "-O", cleaned, "--model", model)[0] == 0
+
+
+def test_json_tells_ports_and_proofs(rtaudio, tmp_path):
+    code, out, _ = rtaudio("inspect", twins.integer_audio(tmp_path / "m.onnx"), "--json")
+    told = json.loads(out)
+    assert (code, told["passed"], told["written"]) == (0, True, None)
+    assert [port["role"] for port in told["ports"]] == ["data", "constant", "state", "data"]
+    assert {proof["name"]: proof["passed"] for proof in told["proofs"]}["delay"] is True
+    assert tomllib.loads(told["manifest"])["format"] == "rtaudio-onnx"
+
+
+def test_a_proof_that_fails_is_an_exit_code(rtaudio, tmp_path):
+    code, out, err = rtaudio("inspect", twins.late(tmp_path / "m.onnx"))
+    assert (code, err) == (2, "")
+    assert "FAILED" in out
+
+
+@pytest.mark.parametrize("verb", ["inspect", "denoise"])
+def test_what_cannot_be_used_is_one_line(rtaudio, verb, recording, tmp_path):
+    def run(path):
+        extra = ["-O", tmp_path / "o.wav"] if verb == "denoise" else []
+        model = ["--model", path] if verb == "denoise" else [path]
+        return rtaudio(verb, *([recording] if verb == "denoise" else []), *extra, *model)
+
+    broken = tmp_path / "cut.onnx"
+    broken.write_bytes(twins.late(tmp_path / "m.onnx").read_bytes()[:-50])
+    lie = twins.manifest_of(tmp_path / "m.onnx", **{"delay = 0": "delay = 7"})
+    paths = [broken, lie, tmp_path / "none.toml", tmp_path / "none.onnx"]
+    for path in paths:
+        code, out, err = run(path)
+        assert (code, out) == (2, "")
+        assert_one_line(err, path.name)
+    if verb == "inspect":
+        code, _, err = run(twins.stateless(tmp_path / "s.onnx"))
+        assert code == 2
+        assert_one_line(err, "not a streaming model")
+    assert not (tmp_path / "o.wav").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["inspect", "m.onnx"], ["denoise", "talk.wav", "-O", "o.wav", "--model", "m.onnx"]]
+)
+def test_without_onnxruntime_the_extra_is_named(rtaudio, recording, tmp_path, monkeypatch, arguments):
+    twins.late(tmp_path / "m.onnx")
+    monkeypatch.chdir(tmp_path)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "onnx" in name else found(name))
+    code, _, err = rtaudio(*arguments)
+    assert code == 3
+    assert_one_line(err, "pip install 'rtaudio[onnx]'")
+
+
+@pytest.mark.parametrize("how", ["crash", "shape", "nan"])
+def test_a_model_that_fails_in_a_file_is_one_line(rtaudio, recording, tmp_path, how):
+    manifest = twins.failing_manifest(tmp_path, how)
+    code, _, err = rtaudio("denoise", recording, "-O", tmp_path / "o.wav", "--model", manifest)
+    assert code == 2
+    assert_one_line(err, "hop 2")
+    assert not (tmp_path / "o.wav").exists()
+
+
+def test_live_a_model_that_fails_ends_the_run_with_its_summary(rtaudio, tmp_path):
+    """The demo plays into the live engine, as a microphone would."""
+    manifest = twins.failing_manifest(tmp_path, "crash")
+    code, out, err = rtaudio("demo", "--model", manifest, "--json", "--out-dir", tmp_path / "demo")
+    told = json.loads(out)
+    assert (code, told["ended"], told["gil_free"]) == (2, "failed", False)
+    assert "crash.onnx failed at hop 20" in told["failure"]
+    assert "crash.onnx failed at hop 20" in err.splitlines()[-1]
+
+
+def test_bench_times_a_model_as_live_audio_would_run_it(rtaudio, tmp_path):
+    manifest = twins.manifest_of(twins.many_states(tmp_path / "m.onnx", 2))
+    code, out, err = rtaudio("bench", "--model", manifest, "--duration", "0.4", "--json")
+    told = json.loads(out)
+    assert (code, err, told["period_us"], told["model"]["sample_rate"]) == (0, "", 10000, 16000)
+    (backend,) = told["backends"]
+    assert (backend["backend"], backend["gil_free"], backend["hops"]) == ("onnx", False, 40)
+    assert told["verdict"]["parts_ms"]["algorithmic"] == pytest.approx(15)  # two resamplers and the worker
+    code, _, err = rtaudio("bench", "--model", manifest, "--backend", "torch", "--duration", "0.4")
+    assert code == 2
+    assert_one_line(err, "--backend onnx")

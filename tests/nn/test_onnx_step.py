@@ -1,0 +1,234 @@
+"""Every convention of streaming ONNX models is proposed, read back, and run the same as by plain calls."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from rtaudio.errors import ModelError
+from rtaudio.nn import hang_guard
+from rtaudio.nn.manifest_toml import parse_manifest, read_manifest, write_manifest
+from rtaudio.nn.onnx_files import find_manifest, known_manifests, open_steps
+from rtaudio.nn.onnx_step import open_session
+from rtaudio.nn.propose import propose
+from tests import onnx_twins as twins
+
+CONVENTIONS = {
+    "98 states": twins.many_states,
+    "flat state that begins at ones": twins.flat_state,
+    "float16 state": twins.half_state,
+    "int32 sound, constant rate": twins.integer_audio,
+    "spectrum, parts last": twins.spectral,
+    "spectrum, parts first": lambda path: twins.spectral(path, parts_first=True),
+    "several hops a call": twins.long_form,
+    "late": twins.late,
+}
+
+
+def plain(model, net, hops):
+    """What a few lines around the session would do."""
+    session = open_session(model.read_bytes(), model.name)
+    into, out = net.data
+    feeds = {port.name: port.filled() for port in net.inputs}
+    names, results = [port.name for port in session.get_outputs()], []
+    for hop in hops:
+        x = hop.reshape(into.shape) * into.scale
+        feeds[into.name] = (np.rint(x) if into.dtype == "int32" else x).astype(into.dtype)
+        given = dict(zip(names, session.run(names, feeds), strict=True))
+        feeds |= {state.name: given[state.source] for state in net.states}
+        results.append(given[out.name])
+    return np.array(results)
+
+
+def hops_for(net, n=30):
+    return (0.1 * np.random.default_rng(0).standard_normal((n, *net.data[0].shape))).astype(np.float32)
+
+
+@pytest.fixture(params=CONVENTIONS)
+def twin(request, tmp_path):
+    model = CONVENTIONS[request.param](tmp_path / "twin.onnx")
+    return model, read_manifest(twins.manifest_of(model))
+
+
+def test_a_convention_runs_as_by_plain_calls_and_repeats_after_a_reset(twin):
+    model, manifest = twin
+    (net,), (step,) = manifest.nets, open_steps(manifest)
+    hops = hops_for(net)
+    expected = plain(model, net, hops)
+    for _ in range(2):
+        for hop, wanted in zip(hops, expected, strict=True):
+            step(hop)
+            np.testing.assert_array_equal(step.data_out, wanted)
+        step.reset()
+
+
+def test_a_clone_goes_on_alone(twin):
+    _, manifest = twin
+    (step,) = open_steps(manifest)
+    first, rest = np.split(hops_for(manifest.nets[0]), 2)
+    for hop in first:
+        step(hop)
+    other, results = copy.deepcopy(step), []
+    for run in (step, other):
+        results.append([])
+        for hop in rest:
+            run(hop)
+            results[-1].append(run.data_out.copy())
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_manifest_is_read_as_it_was_written(twin, tmp_path):
+    _, manifest = twin
+    again = tmp_path / "again.toml"
+    again.write_text(write_manifest(manifest, {"sample_rate": "a guess", "h": "another"}))
+    assert read_manifest(again) == manifest
+
+
+def test_buffers_stay_where_they_are(tmp_path):
+    (step,) = open_steps(propose(twins.many_states(tmp_path / "m.onnx")).manifest)
+    arrays = [step.data_in, step.data_out, *(half for pair in step._states.values() for half in pair)]
+    where = [array.ctypes.data for array in arrays]
+    for hop in hops_for(step.net, 200):
+        step(hop)
+    assert where == [array.ctypes.data for array in arrays]
+
+
+def test_roles_are_proposed(tmp_path):
+    net = propose(twins.integer_audio(tmp_path / "m.onnx")).manifest.nets[0]
+    audio, sr, h = net.inputs
+    assert (audio.role, audio.scale, sr.role, sr.values, h.source) == (
+        "data",
+        32768,
+        "constant",
+        (16000,),
+        "hn",
+    )
+    flat = propose(twins.flat_state(tmp_path / "f.onnx")).manifest.nets[0]
+    assert flat.states[0].values == (1.0,)
+    long = propose(twins.long_form(tmp_path / "l.onnx")).manifest.nets[0]
+    assert [port.time_axis for port in long.data] == [0, 0]
+
+
+def test_what_the_file_says_of_itself_is_no_guess(tmp_path):
+    told = {"sample_rate": 8000, "hop_length": twins.HOP, "licence": "CC0"}
+    proposal = propose(twins.many_states(tmp_path / "m.onnx", 2, **told))
+    assert (proposal.manifest.sample_rate, proposal.manifest.licence) == (8000, "CC0")
+    assert proposal.guesses.keys() == {"look_ahead"}
+
+
+def test_shipped_manifests_hold_together():
+    names = {manifest.name for manifest in known_manifests()}
+    assert {"GTCRN", "UL-UNAS", "DTLN"} <= names
+    assert all(len(net.sha256) == 64 for manifest in known_manifests() for net in manifest.nets)
+
+
+LIES = {
+    "a wrong hash": ({'sha256 = "': 'sha256 = "0'}, "sha256"),
+    "a wrong shape": ({"shape = [1, 8]": "shape = [1, 9]"}, r"cached_0 .*\[1, 8\].*\[1, 9\]"),
+    "a wrong dtype": ({'[1, 8], dtype = "float32"': '[1, 8], dtype = "float16"'}, "cached_0 is float32"),
+    "an unknown port": ({"cached_0 = {": "other = {"}, "other"),
+    "a wrong output": ({'"new_cached_0"': '"nowhere"'}, "nowhere"),
+    "a delay that is not the front end's": ({"delay = 0": "delay = 5"}, "delay=5"),
+    "a hop that does not fit": ({"hop_length = 160": "hop_length = 128"}, "128"),
+    "no rate": ({"sample_rate = 16000": "sample_rate = 0"}, "sample_rate=0"),
+    "a slip of the pen": ({"hop_length": "hop_lenght"}, "hop_length"),
+    "a word for a number": ({"delay = 0": 'delay = "none"'}, "delay='none'"),
+    "an unknown role": ({'role = "state"': 'role = "memory"'}, "memory"),
+    "an unknown front end": ({'kind = "samples"': 'kind = "wavelets"'}, "wavelets"),
+    "another version": ({"version = 2": "version = 9"}, "version 9"),
+    "another format": ({"rtaudio-onnx": "something"}, "not a manifest"),
+    "no TOML": ({"format = ": "format is "}, "not TOML"),
+    "batches of more than one": ({"batch_axis = 0": "batch_axis = 1"}, "batch_axis"),
+    "too few values": ({"initial = 0.0": "initial = [0, 1]"}, "2 values"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_manifest_that_lies_is_told_in_one_line(lie, tmp_path):
+    changes, told = LIES[lie]
+    model = twins.many_states(tmp_path / "m.onnx", 1)
+    with pytest.raises(ModelError, match=told) as caught:
+        open_steps(read_manifest(twins.manifest_of(model, **changes)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_known_model_at_another_rate_is_named(tmp_path, monkeypatch):
+    model = twins.many_states(tmp_path / "m.onnx", 1)
+    known = propose(model).manifest
+    manifest = read_manifest(twins.manifest_of(model, **{"sample_rate = 16000": "sample_rate = 48000"}))
+    monkeypatch.setattr("rtaudio.nn.onnx_files.known_manifests", lambda: (known,))
+    with pytest.raises(ModelError, match="16000 Hz; its manifest says 48000"):
+        open_steps(manifest)
+
+
+def test_what_is_no_streaming_model_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="not a streaming model"):
+        propose(twins.stateless(tmp_path / "s.onnx"))
+    whole = twins.many_states(tmp_path / "m.onnx", 3).read_bytes()
+    for name, content in (("cut.onnx", whole[:-99]), ("text.onnx", b"hello" * 50), ("empty.onnx", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ModelError, match=name):
+            propose(tmp_path / name)
+    with pytest.raises(ModelError, match=r"inspect m\.onnx -o m\.toml"):
+        find_manifest(tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match="No such file"):
+        find_manifest(tmp_path / "missing.toml")
+
+
+def test_a_manifest_without_a_state_is_refused(tmp_path):
+    model = twins.many_states(tmp_path / "m.onnx", 1)
+    lines = twins.manifest_of(model).read_text().splitlines()
+    model.with_suffix(".toml").write_text("\n".join(x for x in lines if not x.startswith("cached")))
+    with pytest.raises(ModelError, match="no net has a state"):
+        read_manifest(model.with_suffix(".toml"))
+
+
+@pytest.mark.parametrize(("how", "told"), [("crash", "out of data bounds"), ("shape", "failed at hop 20")])
+def test_a_step_that_fails_is_named_and_the_stream_can_go_on(how, told, tmp_path):
+    (step,) = open_steps(read_manifest(twins.failing_manifest(tmp_path, how)))
+    x = np.ones(twins.HOP, np.float32)
+    for _ in range(20):
+        step(x)
+    with pytest.raises(ModelError, match=rf"{how}.onnx failed at hop 20: .*") as caught:
+        step(x)
+    assert told in str(caught.value)
+    step.reset()
+    step(x)
+    np.testing.assert_array_equal(step.data_out[0], x)
+
+
+def test_a_step_that_hangs_is_ended_by_the_guard(tmp_path, monkeypatch):
+    guard = hang_guard.HangGuard(limit_s=0.05)
+    monkeypatch.setattr("rtaudio.nn.onnx_step.GUARD", guard)
+    (step,) = open_steps(read_manifest(twins.failing_manifest(tmp_path, "hang", at=1)))
+    x = np.ones(twins.HOP, np.float32)
+    step(x)
+    with pytest.raises(ModelError, match=r"hang\.onnx failed at hop 1: not done after"):
+        step(x)
+
+
+def test_a_step_that_hangs_is_ended_from_another_thread(tmp_path):
+    (step,) = open_steps(read_manifest(twins.failing_manifest(tmp_path, "hang", at=0)))
+    errors = []
+
+    def run():
+        try:
+            step(np.ones(twins.HOP, np.float32))
+        except ModelError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while thread.is_alive():
+        step.abort()
+        thread.join(0.01)
+    assert len(errors) == 1
+
+
+def test_unknown_keys_are_named(tmp_path):
+    with pytest.raises(ModelError, match="no 'version'"):
+        parse_manifest({"format": "rtaudio-onnx"}, tmp_path)

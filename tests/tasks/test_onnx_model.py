@@ -1,0 +1,227 @@
+"""Somebody's model as a stage: it obeys the laws, runs live as offline, and fails cleanly."""
+
+import functools
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from rtaudio.devices.simulated import SimulatedDevice
+from rtaudio.engine.live import LiveEngine
+from rtaudio.errors import ModelError
+from rtaudio.nn.denoise import tensor_shapes
+from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.denoise_onnx import export_denoiser
+from rtaudio.nn.manifest_toml import read_manifest
+from rtaudio.nn.onnx_files import MANIFESTS
+from rtaudio.nn.weights import Weights, save_weights
+from rtaudio.stream.offline import run_frames, run_offline
+from rtaudio.tasks.demo import load_demo, si_sdr_db
+from rtaudio.tasks.denoise import build_denoiser, denoiser_rate
+from rtaudio.tasks.files import FileJob, process_files
+from rtaudio.tasks.onnx_model import OnnxStage, load_denoiser
+from rtaudio.testing import check_stage
+from tests import onnx_twins as twins
+
+PEERS = Path(os.environ.get("RTAUDIO_PEERS", Path(__file__).parents[2] / "../shared/peers"))
+FOLDERS = {"gtcrn": "gtcrn", "ul-unas": "ul-unas", "dtln": "dtln"}
+NOISE = (0.1 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
+
+
+@functools.cache
+def demo_at(rate):
+    return [soxr.resample(x, 48000, rate).astype(np.float32) for x in (load_demo().noisy, load_demo().clean)]
+
+
+def peer(name, folder):
+    """Another project's model with the manifest that comes with rtaudio, or a skip."""
+    source = PEERS / FOLDERS[name]
+    if not source.is_dir():
+        pytest.skip(f"{name}: no {source} (RTAUDIO_PEERS)")
+    for file in source.glob("*.onnx"):
+        shutil.copy(file, folder)
+    return Path(shutil.copy(MANIFESTS / f"{name}.toml", folder))
+
+
+@pytest.fixture
+def delayed(tmp_path):
+    """A model that gives each hop one hop later, told truly."""
+    changes = {"look_ahead = 0": f"look_ahead = {twins.HOP}", "delay = 0": f"delay = {twins.HOP}"}
+    return twins.manifest_of(twins.late(tmp_path / "late.onnx"), **changes)
+
+
+def test_a_model_obeys_the_laws_of_stages(delayed, tmp_path):
+    # ONNX Runtime's Python calls and numpy's temporaries: a few kB a hop, given back at its end.
+    check_stage(lambda: OnnxStage(load_denoiser(delayed)), passes_delta=True, bound=1, allocation=8192)
+    states = twins.manifest_of(twins.many_states(tmp_path / "m.onnx"))
+    check_stage(lambda: OnnxStage(load_denoiser(states), dry=0.2), bound=2, allocation=8192)
+    spectral = twins.manifest_of(twins.spectral(tmp_path / "s.onnx", parts_first=True))
+    check_stage(lambda: OnnxStage(load_denoiser(spectral)), passes_delta=True, bound=2, allocation=8192)
+
+
+def test_behind_its_worker_it_obeys_them_too(delayed):
+    check_stage(
+        lambda: build_denoiser(delayed, sample_rate=None).stages[0], passes_delta=True, allocation=8192
+    )
+
+
+def test_strength_mixes_in_the_untouched_sound_at_the_same_time(delayed):
+    for strength in (0.0, 0.5, 1.0):
+        out = run_offline(OnnxStage(load_denoiser(delayed), dry=1 - strength), NOISE)
+        np.testing.assert_allclose(out[twins.HOP :], NOISE, atol=1e-6)
+    silent = twins.many_states(delayed.parent / "m.onnx", 1)
+    stage = OnnxStage(load_denoiser(twins.manifest_of(silent)), dry=0.25)
+    wet = run_offline(OnnxStage(load_denoiser(silent.with_suffix(".toml"))), NOISE)
+    np.testing.assert_allclose(run_offline(stage, NOISE), 0.75 * wet + 0.25 * NOISE, atol=1e-6)
+
+
+def test_resampled_live_is_offline_and_the_plan_is_the_delay(delayed):
+    stage = build_denoiser(delayed, atten_limit_db=None)  # 160 samples at 16 kHz, in a device of 48 kHz
+    assert stage.in_spec.shape == (480,)
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(48000) / 48000)).astype(np.float32)
+    expected = run_offline(stage.clone(), tone)
+    inner = slice(4800, 43200)
+    np.testing.assert_allclose(expected[stage.latency :][inner], tone[inner], atol=1e-3)
+    engine, got = live(stage, tone)
+    assert not engine.gil_free
+    if engine.stats().late_worker_hops == engine.stats().ring_underflows == 0:
+        np.testing.assert_array_equal(got[: expected.size], expected[: got.size])
+
+
+def live(stage, x, rate=48000):
+    engine = LiveEngine(stage, SimulatedDevice(x, rate, block=rate // 100, clock="real"))
+    with engine:
+        assert engine.wait(60)
+    return engine, engine.device.output[engine.plan.prefill :]
+
+
+def test_an_exported_net_is_the_native_one(tmp_path):
+    config, rng = DenoiseConfig(n_bands=24, channels=16, dilations=(1, 2), hidden=8), np.random.default_rng(0)
+    tensors = {n: 0.2 * rng.standard_normal(s).astype(np.float32) for n, s in tensor_shapes(config).items()}
+    _, manifest = export_denoiser(config, Weights("denoise", {}, tensors), tmp_path / "net.onnx")
+    native = save_weights(tmp_path / "net.npz", "denoise", config, tensors)
+    x = load_demo().noisy[:48000]
+    ours = run_offline(build_denoiser(native, atten_limit_db=None), x)
+    theirs = run_offline(OnnxStage(load_denoiser(manifest)), x)
+    np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["crash", "shape", "hang"])
+def test_live_a_model_that_fails_is_named_and_the_sound_goes_on(how, tmp_path, monkeypatch):
+    from rtaudio.nn import hang_guard
+
+    monkeypatch.setattr("rtaudio.nn.onnx_step.GUARD", hang_guard.HangGuard(limit_s=0.1))
+    stage = build_denoiser(twins.failing_manifest(tmp_path, how), sample_rate=16000)
+    engine, out = live(stage, NOISE, 16000)
+    assert isinstance(engine.failure, ModelError)
+    assert f"{how}.onnx failed at hop 20" in str(engine.failure)
+    stats = engine.stats()
+    assert stats.late_worker_hops > 50
+    assert stats.hops >= 100
+    tail = out[8000 + stage.latency : 15000]
+    np.testing.assert_allclose(tail, NOISE[8000 : 15000 - stage.latency], atol=1e-6)  # dry, on time
+
+
+def test_live_nan_is_muted_and_counted(tmp_path):
+    stage = build_denoiser(twins.failing_manifest(tmp_path, "nan"), sample_rate=16000, atten_limit_db=None)
+    engine, out = live(stage, NOISE, 16000)
+    assert engine.failure is None
+    assert engine.stats().nan_hops >= 1
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("how", ["crash", "shape", "nan"])
+def test_offline_a_model_that_fails_is_named_and_no_file_is_left(how, tmp_path):
+    manifest = twins.failing_manifest(tmp_path, how)
+    sf.write(tmp_path / "in.wav", NOISE, 16000, subtype="FLOAT")
+    build = functools.partial(build_denoiser, model=manifest, sample_rate=None)
+    job = FileJob(str(tmp_path / "in.wav"), str(tmp_path / "out.wav"))
+    (result,) = process_files(build, [job], stage_rate=denoiser_rate(manifest))
+    assert "hop 20" in result.error or "hop 21" in result.error
+    assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_other_projects_models_clean_speech_live_as_offline(name, tmp_path):
+    manifest = peer(name, tmp_path)
+    noisy, clean = demo_at(16000)
+    stage = OnnxStage(load_denoiser(manifest))
+    out = run_offline(stage, noisy)[stage.latency :]
+    assert si_sdr_db(out, clean) > si_sdr_db(noisy, clean) + 3
+    whole = build_denoiser(manifest, atten_limit_db=None)
+    x = load_demo().noisy[:96000]
+    expected = run_offline(whole.clone(), x)
+    engine, got = live(whole, x)
+    assert engine.failure is None
+    stats = engine.stats()
+    assert stats.hops * whole.in_spec.size >= x.size
+    if stats.late_worker_hops == stats.ring_underflows == 0:  # a busy machine may be late
+        n = min(got.size, expected.size)
+        np.testing.assert_array_equal(got[:n], expected[:n])
+
+
+def test_dtln_is_its_authors_recipe(tmp_path):
+    """Block by block, with plain calls, as the authors' own script does it."""
+    manifest = read_manifest(peer("dtln", tmp_path))
+    from rtaudio.nn.onnx_step import open_session
+
+    sessions = [open_session((tmp_path / net.file).read_bytes(), net.file) for net in manifest.nets]
+    states = [np.zeros((1, 2, 128, 2), np.float32) for _ in sessions]
+    x = demo_at(16000)[0][: 128 * 200]
+    latest, overlap, expected = np.zeros(512, np.float32), np.zeros(512, np.float32), []
+
+    def call(i, data):
+        names = [port.name for port in sessions[i].get_inputs()]
+        out, states[i] = sessions[i].run(None, dict(zip(names, (data, states[i]), strict=True)))
+        return out
+
+    for hop in x.reshape(-1, 128):
+        latest = np.concatenate([latest[128:], hop])
+        spectrum = np.fft.rfft(latest)
+        mask = call(0, np.abs(spectrum).reshape(1, 1, -1).astype(np.float32)).ravel()
+        estimate = np.fft.irfft(np.abs(spectrum) * mask * np.exp(1j * np.angle(spectrum)))
+        block = call(1, estimate.reshape(1, 1, -1).astype(np.float32)).ravel()
+        overlap = np.concatenate([overlap[128:], np.zeros(128, np.float32)]) + block
+        expected.append(overlap[:128])
+    got = run_frames(OnnxStage(manifest), x.reshape(-1, 128))
+    np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
+def test_gtcrn_equals_sherpa_onnx(tmp_path):
+    pytest.importorskip("sherpa_onnx")
+    from benchmarks.onnx_models import sherpa_denoiser
+
+    manifest = read_manifest(peer("gtcrn", tmp_path))
+    noisy, _ = demo_at(16000)
+    denoiser = sherpa_denoiser(tmp_path / "gtcrn_simple.onnx", tmp_path)
+    expected = np.concatenate([denoiser.run(noisy, 16000).samples, denoiser.flush().samples])
+    stage = OnnxStage(manifest)
+    error = run_offline(stage, noisy)[stage.latency :][: expected.size] - expected
+    assert 10 * np.log10(np.sum(expected**2) / np.sum(error**2)) >= 120
+
+
+def test_a_classifier_scores_and_is_no_denoiser(tmp_path):
+    import importlib.util
+
+    package = importlib.util.find_spec("silero_vad")
+    if package is None:
+        pytest.skip("silero-vad is not installed")
+    (folder,) = package.submodule_search_locations
+    shutil.copy(Path(folder) / "data/silero_vad.onnx", tmp_path)
+    manifest = read_manifest(shutil.copy(MANIFESTS / "silero-vad.toml", tmp_path))
+    _, clean = demo_at(16000)
+    n = clean.size // 512 * 512
+    speech = run_frames(OnnxStage(manifest), clean[:n].reshape(-1, 512))
+    noise = run_frames(OnnxStage(manifest), 0.1 * NOISE[: 512 * 31].reshape(-1, 512))
+    assert speech.shape == (n // 512, 1)
+    assert np.mean(speech > 0.5) > 0.5
+    assert np.mean(noise > 0.5) == 0
+    with pytest.raises(ModelError, match="classifier"):
+        build_denoiser(tmp_path / "silero-vad.toml")
