@@ -142,7 +142,7 @@ def fit_word(
     weight, bias = fit_logistic(examples, np.concatenate(windows)[::FITTED_SHARE])
     limit = tail_threshold([x @ weight + bias for x in windows], negatives.hours, false_accepts_per_hour)
     ahead = float(np.median(examples @ weight + bias)) - limit
-    scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(np.linalg.norm(weight), 1e-9)
+    scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(float(np.linalg.norm(weight)), 1e-9)
     return WordHead((scale * weight).astype(np.float32), float(scale * (bias - limit)), 0.5)
 
 
