@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +52,7 @@ def mel_filters(
     return filters * (2.0 / (high - low)) if area else filters
 
 
-def pack_rows(filters: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def pack_rows(filters: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The parts of rows that are not zero: `(rows, 2)` first column and count, and the values."""
     spans, values = [], []
     for row in filters:

@@ -29,23 +29,17 @@ NET_NAME = "denoise"
 def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight, as in the torch module's `state_dict`."""
     channels, hidden = config.channels, config.hidden
-    shapes: dict[str, tuple[int, ...]] = {
+    return {
         "inp.weight": (channels, config.n_bands),
         "inp.bias": (channels,),
+        **conv_shapes(channels, config.kernel_size, len(config.dilations)),
+        "lstm.weight_ih_l0": (4 * hidden, channels),
+        "lstm.weight_hh_l0": (4 * hidden, hidden),
+        "lstm.bias_ih_l0": (4 * hidden,),
+        "lstm.bias_hh_l0": (4 * hidden,),
+        "out.weight": (config.n_bins, hidden + channels),
+        "out.bias": (config.n_bins,),
     }
-    blocks = conv_shapes(channels, config.kernel_size, len(config.dilations))
-    return (
-        shapes
-        | blocks
-        | {
-            "lstm.weight_ih_l0": (4 * hidden, channels),
-            "lstm.weight_hh_l0": (4 * hidden, hidden),
-            "lstm.bias_ih_l0": (4 * hidden,),
-            "lstm.bias_hh_l0": (4 * hidden,),
-            "out.weight": (config.n_bins, hidden + channels),
-            "out.bias": (config.n_bins,),
-        }
-    )
 
 
 def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str] = FLOAT32) -> Pipeline:

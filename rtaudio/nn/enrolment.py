@@ -41,7 +41,7 @@ RIDGE = 1e-3
 """Weight decay of a head; found on words that the embedding was not trained on."""
 NEWTON_STEPS = 8
 FITTED_SHARE = 3
-"""One in so many of the negatives is fitted against: neighbours say nearly the same. All set the threshold."""
+"""One negative in so many is fitted against (neighbours are nearly alike); all set the threshold."""
 PEAKS = 30
 """Highest scores of the negatives, at least a second apart, whose tail gives the threshold."""
 SURE = 4.0
@@ -142,7 +142,7 @@ def fit_word(
     weight, bias = fit_logistic(examples, np.concatenate(windows)[::FITTED_SHARE])
     limit = tail_threshold([x @ weight + bias for x in windows], negatives.hours, false_accepts_per_hour)
     ahead = float(np.median(examples @ weight + bias)) - limit
-    scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(np.linalg.norm(weight), 1e-9)
+    scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(float(np.linalg.norm(weight)), 1e-9)
     return WordHead((scale * weight).astype(np.float32), float(scale * (bias - limit)), 0.5)
 
 

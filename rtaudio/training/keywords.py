@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,9 @@ class KeywordLoop(SpeechLoop):
         super().__init__(lambda: _cautious(SpeechNet(config)), run)
         self.streams = SpokenStreams(store, "train", config.words, spoken, run.seed)
         self._valid: tuple[Tensor, Tensor] | None = None
-        self._make_valid = lambda: self._validation(store, spoken, validation_items)
+        self._make_valid: Callable[[], tuple[Tensor, Tensor]] = lambda: self._validation(
+            store, spoken, validation_items
+        )
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.streams.batch((self.run.seed, number), self.run.batch)
