@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.enrolment import run_enrolment
+from benchmarks.keyword_cost import cost_table
 from benchmarks.report import Report
 from benchmarks.streams import (
     HOP,
@@ -44,12 +45,10 @@ from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.keywords import KeywordNet
-from rtaudio.nn.speech import tensor_shapes
 from rtaudio.nn.weights import find_weights, load_weights, save_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
-from rtaudio.stream.timing import PERIOD_NS, time_stage
 
 CONDITIONS = ("clean", "10 dB noise", "10 dB + rooms")
 RATES = (0.5, 2.0)
@@ -202,36 +201,6 @@ def latency_table(report: Report, net: KeywordNet, material: Material, threshold
     median, p90 = np.percentile(everything or [np.nan], (50, 90))
     report.goal("word end to event, median ms", float(median), 100.0)
     report.goal("word end to event, p90 ms", float(p90), 200.0)
-
-
-def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
-    """What 10 ms cost: STFT, features, net, decision; and what a further word adds."""
-    table = report.table("µs for 10 ms, one thread", ["what", "warm", "paced at 10 ms"])
-    noise = 0.05 * np.random.default_rng(0).standard_normal((3000 if quick else 20000, HOP), np.float32)
-    few, many = 8, 40
-    wide = {w: _random_net(net, w) for w in (few, many)}
-    chains = {"STFT, net, decision": (net, net.words), f"the same, {few} words": (wide[few], wide[few].words)}
-    chains[f"the same, {many} words"] = (wide[many], wide[many].words)
-    cost = {}
-    for name, (stage, words) in chains.items():
-        chain = Pipeline([Analysis(2 * HOP, HOP), Spotter([stage], words)])
-        warm = float(np.mean(time_stage(chain, noise)[0]))
-        paced = float(np.median(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0]))
-        cost[name] = warm
-        table.row(name, warm, paced)
-    report.show(table)
-    names = list(cost)
-    report.goal("µs for 10 ms, features included", cost[names[0]], 15.0)
-    report.goal("µs for each further word", (cost[names[2]] - cost[names[1]]) / (many - few), 1.0)
-
-
-def _random_net(net: KeywordNet, n_words: int) -> KeywordNet:
-    from dataclasses import replace
-
-    config = replace(net.config, words=tuple(f"w{k}" for k in range(n_words)))
-    rng = np.random.default_rng(0)
-    shapes = tensor_shapes(config).items()
-    return KeywordNet(config, {n: (0.1 * rng.standard_normal(s)).astype(np.float32) for n, s in shapes})
 
 
 def peer_table(
