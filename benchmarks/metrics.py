@@ -6,6 +6,7 @@ All take signals `(n,)` float32 at 48 kHz, aligned to the sample.
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,9 @@ def pause_reduction_db(clean: Samples, noisy: Samples, output: Samples) -> float
 def speech_level_db(clean: Samples, output: Samples) -> float:
     """Level of the speech in the output: of what there is proportional to the clean recording."""
     spoken = np.repeat(_levels_db(clean) > SPEECH_DB, FRAME)
-    c, y = clean[: spoken.size][spoken].astype(np.float64), output[: spoken.size][spoken].astype(np.float64)
-    return float(20 * np.log10(max(c @ y / (c @ c + 1e-20), 1e-6)))
+    c, y = (x[: spoken.size][spoken].astype(np.float64) for x in (clean, output))
+    gain = float(c @ y) / (float(c @ c) + 1e-20)
+    return 20 * math.log10(max(gain, 1e-6))
 
 
 def air_distance_db(clean: Samples, output: Samples) -> float:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.denoise_quality import PAIRS, QUICK_PAIRS, add_row, made_pairs
+from benchmarks.denoise_quality import PAIRS, QUICK_PAIRS, made_pairs, mean_with_interval
 from benchmarks.report import Report, main
 from rtaudio.kernels.simd_int8 import DOT4_KIND
+from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.product import PRECISIONS
 from rtaudio.nn.weights import list_models
 from rtaudio.stream.offline import run_offline
@@ -38,11 +39,18 @@ def run(report: Report, quick: bool) -> None:
     pairs = made_pairs(QUICK_PAIRS if quick else PAIRS)
     report.note(f"products of bytes: {DOT4_KIND}")
     columns = ["precision", "SI-SDR dB", "gain dB", "worst gain dB", "PESQ", "STOI %"]
-    for model in list_models("denoise"):
+    for model in list_models(NET_NAME):
         table = report.table(f"{model}, {len(pairs)} pairs, mean (95 % interval)", columns)
         results = {precision: scores_of(model, precision, pairs) for precision in PRECISIONS}
         for precision, scores in results.items():
-            add_row(table, precision, scores)
+            table.row(
+                precision,
+                mean_with_interval(scores.si_sdr_db),
+                f"{scores.improvement_db.mean():.2f}",
+                f"{scores.improvement_db.min():.1f}",
+                mean_with_interval(scores.pesq),
+                mean_with_interval(scores.stoi),
+            )
         report.show(table)
         full = results.pop("float32")
         for precision, scores in results.items():

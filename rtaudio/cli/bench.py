@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rtaudio.cli.options import Verbs, milliseconds, positive
+from rtaudio.cli.options import Verbs, count_list, milliseconds, milliseconds_list, positive
 
 DESCRIPTION = """\
 Run a model as live audio does, a hop at a time at the pace of sound, for a minute, and tell whether
@@ -17,6 +17,11 @@ times what a loop without pauses would tell (shown beside it as "warm").
 
 The native backend is what live denoising runs. onnx and torch run the same net from Python, between
 the same STFT and inverse, in turn with it; the first backend named is the one that is judged.
+
+--hop calls the same step at other paces, each its own deadline: what a net of this size with that
+hop would cost. --streams runs many in one batched step. Each list takes --duration once more.
+A round trip is measured by chirp, through the engine on a server set up for it (--jack, --pulse)
+or through a cable between two devices (--loopback).
 
 Exit code 4 with --fail-over-budget where the budget doesn't hold, else 1 where --compare finds
 something slower.
@@ -42,6 +47,22 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--duration", type=positive, default=60.0, metavar="S", help="seconds of live pace, all backends (60)"
     )
+    parser.add_argument(
+        "--hop", type=milliseconds_list, default=(), metavar="MS,…", help="other paces for a net of this size"
+    )
+    parser.add_argument(
+        "--streams",
+        type=count_list,
+        default=(),
+        metavar="N,…",
+        help="as many streams in one step on one core",
+    )
+    trip = parser.add_mutually_exclusive_group()
+    trip.add_argument("--loopback", default="", metavar="IN:OUT", help="chirp through a cable, OUT to IN")
+    trip.add_argument(
+        "--jack", dest="server", action="store_const", const="jack", default="", help="… on a JACK of our own"
+    )
+    trip.add_argument("--pulse", dest="server", action="store_const", const="pulse", help="… on a PulseAudio")
     parser.add_argument(
         "--load",
         choices=("none", "gil", "cpu"),
@@ -76,6 +97,10 @@ def run(args: argparse.Namespace) -> int:
         args.duration,
         args.load,
         tuple(args.device.split(",")),
+        args.hop,
+        args.streams,
+        args.server,
+        args.loopback,
     )
     old = read_report(args.compare) if args.compare else None
     for path in (args.json, args.html):

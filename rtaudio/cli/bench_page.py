@@ -8,9 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from rtaudio.cli.bench_text import PERCENTILES, micro, title_of, wake_of
-from rtaudio.cli.charts import Curve, forest, stacked_bar, tail_chart, timeline
+from rtaudio.cli.bench_text import (
+    GRID_COLUMNS,
+    PERCENTILES,
+    grid_rows,
+    micro,
+    pace_words,
+    round_trip_line,
+    title_of,
+    wake_of,
+)
+from rtaudio.cli.charts import Curve, forest, stacked_bar, streams_chart, tail_chart, timeline
 from rtaudio.tasks.bench_compare import TOLERANCE
+from rtaudio.tasks.bench_grid import streams_line
+from rtaudio.tasks.bench_summary import tail
 from rtaudio.tasks.machine import machine_line
 
 MISSES_DRAWN = 2000
@@ -51,7 +62,9 @@ svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .f0 { fill: var(--c0); } .f1 { fill: var(--c1); } .f2 { fill: var(--c2); } .f3 { fill: var(--c3); }
 .deadline { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
 .deadline-label { fill: var(--bad) !important; font-size: 12px; }
-.miss { fill: var(--bad); stroke: var(--card); } line.interval { stroke-width: 3; stroke: var(--soft); }
+.dot { stroke: var(--card); }
+.miss { fill: var(--bad); stroke: var(--card); }
+line.interval { stroke-width: 3; stroke: var(--soft); }
 circle.interval { fill: var(--soft); } line.slower { stroke: var(--bad); }
 circle.slower { fill: var(--bad); }
 line.faster { stroke: var(--good); } circle.faster { fill: var(--good); }
@@ -80,6 +93,7 @@ def page(report: dict[str, Any], old: dict[str, Any] | None = None) -> str:
         _stages(report),
         _compute(report),
     ]
+    body += _grids(report)
     if old is not None and "comparison" in report:
         body.append(_comparison(report["comparison"], old, report))
     body.append(_machine(report))
@@ -178,6 +192,34 @@ def _compute(report: dict[str, Any]) -> str:
     rows.append(["late wake-up", *(micro(wake[p]) for p in PERCENTILES), "", "", ""])
     words = f"µs a hop. Timing itself costs {report['overhead_ns']:.0f} ns a hop, which is in these numbers."
     return _section("In numbers", words, _table(["", *PERCENTILES, "hops", "missed", "RTF"], rows))
+
+
+def _grids(report: dict[str, Any]) -> list[str]:
+    """Sections of other paces, streams and the measured round trip, of those that were asked for."""
+    parts = []
+    if report.get("streams"):
+        rows = report["streams"]
+        shown = [
+            (row["streams"], row["response_us"]["p50"], tail(row["response_us"])[1], row["fits"])
+            for row in rows
+            if row["hops"]
+        ]
+        words = (
+            f"All in one step that reads the weights once. {streams_line(rows)}. The tail is the furthest "
+            "percentile that so many hops can tell."
+        )
+        chart = streams_chart(shown, report["period_us"])
+        cells = _table(GRID_COLUMNS, grid_rows(rows, "streams", ""))
+        parts.append(_section("Many streams on one core", words, chart, cells))
+    if report.get("paces"):
+        cells = _table(GRID_COLUMNS, grid_rows(report["paces"], "hop_ms", " ms"))
+        words = f"{pace_words(report)}. Due to done in µs; its sound would be wrong at another pace."
+        parts.append(_section("At other paces", words, cells))
+    if report.get("round_trip"):
+        told = report["round_trip"]
+        bar = stacked_bar("roundtrip", [("", told["declared_ms"])], "ms", told["median_ms"], "measured")
+        parts.append(_section("Measured by chirp", f"{round_trip_line(told).capitalize()}.", bar))
+    return parts
 
 
 def _comparison(told: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> str:

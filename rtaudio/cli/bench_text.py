@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rtaudio.cli.terminal import console, table
+from rtaudio.tasks.bench_grid import streams_line
 from rtaudio.tasks.machine import machine_line
 
 PERCENTILES = ("p50", "p95", "p99", "p99.9", "max")
+GRID_COLUMNS = ("", *PERCENTILES, "hops", "late", "RTF", "")
 NOT_GIL_FREE = "not GIL-free"
 
 
@@ -38,6 +40,12 @@ def print_report(report: dict[str, Any]) -> None:
     out.print(_compute(report))
     out.print(_stages(report))
     out.print(_delay(report["verdict"]))
+    for shown in _grids(report):
+        out.print(shown)
+    if report.get("round_trip"):
+        out.print(round_trip_line(report["round_trip"]), soft_wrap=True)
+    if report.get("streams"):
+        out.print(streams_line(report["streams"]), soft_wrap=True)
     if "comparison" in report:
         _print_comparison(report["comparison"])
     wake = wake_of(report)
@@ -50,6 +58,50 @@ def print_report(report: dict[str, Any]) -> None:
         f"governor: {governor}; priority: {priority}; other load: {report['settings']['load']}",
         soft_wrap=True,
     )
+
+
+def round_trip_line(told: dict[str, Any]) -> str:
+    """The measured delay beside the declared one."""
+    declared = sum(told["declared_ms"].values())
+    return (
+        f"measured by chirp: {told['median_ms']:.1f} ms, within {told['spread_samples']} samples in "
+        f"{told['runs']} runs, through {told['path']}; declared there: {declared:.1f} ms"
+    )
+
+
+def pace_words(report: dict[str, Any]) -> str:
+    """What other paces mean, and what they don't."""
+    own = report["period_us"] / 1000
+    return f"The same step called at other paces, as such a net would be; this net's own hop is {own:g} ms"
+
+
+def grid_rows(rows: list[dict[str, Any]], key: str, unit: str) -> list[list[str]]:
+    """Cells of `GRID_COLUMNS` for paces or numbers of streams."""
+    return [
+        [
+            f"{row[key]:g}{unit}",
+            *(micro(row["response_us"][name]) for name in PERCENTILES),
+            str(row["hops"]),
+            str(row["deadline_misses"]),
+            "-" if row["rtf"] is None else f"{row['rtf']:.3f}",
+            "fits" if row["fits"] else "does not fit",
+        ]
+        for row in rows
+    ]
+
+
+def _grids(report: dict[str, Any]) -> list[Any]:
+    grids = []
+    for name, key, unit, heading in (
+        ("paces", "hop_ms", " ms", pace_words(report)),
+        ("streams", "streams", "", "Streams in one step on one core"),
+    ):
+        if report.get(name):
+            shown = table(f"{heading}; due to done in µs", *GRID_COLUMNS, right=tuple(range(9)))
+            for row in grid_rows(report[name], key, unit):
+                shown.add_row(*row)
+            grids.append(shown)
+    return grids
 
 
 def _compute(report: dict[str, Any]) -> Any:

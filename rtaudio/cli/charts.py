@@ -153,8 +153,39 @@ def timeline(values: Floats, missed: Sequence[int], period_us: float, deadline_u
     return svg("timeline", height, f"time of each hop, {len(missed)} of them missed", parts)
 
 
+def streams_chart(points: Sequence[tuple[int, float, float, bool]], deadline_us: float) -> str:
+    """Time of a hop of so many streams, (streams, p50, tail, whether it fits) each, both axes logarithmic."""
+    height = 300
+    most = max(deadline_us, *(tail for _, _, tail, _ in points))
+    x = LogAxis(0.8 * points[0][0], 1.25 * points[-1][0], LEFT, WIDTH - RIGHT)
+    y = LogAxis(0.7 * min(p50 for _, p50, _, _ in points), 1.6 * most, height - BOTTOM, TOP + 22)
+    parts = []
+    for tick in y.ticks():
+        parts.append(line(LEFT, y(tick), WIDTH - RIGHT, y(tick), "grid"))
+        parts.append(text(LEFT - 8, y(tick) + 4, duration(tick), anchor="end"))
+    parts += [text(x(n), height - BOTTOM + 18, str(n)) for n, _, _, _ in points]
+    parts += [line(LEFT, y(deadline_us), WIDTH - RIGHT, y(deadline_us), "deadline")]
+    words = f"deadline {duration(deadline_us)}"
+    parts += [text(WIDTH - RIGHT, y(deadline_us) - 5, words, "deadline-label", "end")]
+    for which, kind in ((1, "curve s0 dashed"), (2, "curve s0")):
+        path = " ".join(f"{x(point[0]):.1f},{y(point[which]):.1f}" for point in points)
+        parts.append(f'<polyline class="{kind}" points="{path}"/>')
+    for n, _, late, fits in points:
+        kind = "dot f0" if fits else "miss"
+        title = f"<title>{n} streams: {late / 1000:.2f} ms</title>"
+        parts.append(f'<circle class="{kind}" cx="{x(n):.1f}" cy="{y(late):.1f}" r="4.5">{title}</circle>')
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, height - 6, "streams"))
+    nothing = np.zeros(0)
+    parts += _legend([Curve("tail", nothing, 0), Curve("median", nothing, 0, True)], TOP - 4)
+    return svg("streams", height, "time of a hop by number of streams", parts)
+
+
 def stacked_bar(
-    name: str, rows: Sequence[tuple[str, dict[str, float]]], unit: str, limit: float | None = None
+    name: str,
+    rows: Sequence[tuple[str, dict[str, float]]],
+    unit: str,
+    limit: float | None = None,
+    limit_name: str = "budget",
 ) -> str:
     """A bar a row, made of named parts, on one scale; `limit` is a mark across all of them."""
     pitch, top = 44, 40 if limit else 30
@@ -181,7 +212,7 @@ def stacked_bar(
         x = LEFT + limit * scale
         parts += [
             line(x, top - 8, x, height - 10, "deadline"),
-            text(x, top - 12, f"budget {limit:g} {unit}", "deadline-label", "end"),
+            text(x, top - 12, f"{limit_name} {digits(limit)} {unit}", "deadline-label", "end"),
         ]
     return svg(name, height, f"{name}: parts in {unit}", parts)
 

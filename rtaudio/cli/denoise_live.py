@@ -63,18 +63,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _device_rate(stage: NativeStage, source: str | None, sink: str | None) -> int:
-    """The rate to open the devices at; where it isn't the model's, a line says so."""
-    (hop_length,) = stage.in_spec.shape
-    microphone, speakers = find_device(source, "input"), find_device(sink, "output")
-    step = SAMPLE_RATE // math.gcd(SAMPLE_RATE, hop_length)
-    rate = common_rate(microphone, speakers, SAMPLE_RATE, step)
-    if rate != SAMPLE_RATE:
-        delay_ms = 1000 * (at_rate(stage, SAMPLE_RATE, rate).latency / rate - stage.latency / SAMPLE_RATE)
-        note(f"the device runs at {rate} Hz: resampled to {SAMPLE_RATE} and back, {delay_ms:.1f} ms of delay")
-    return rate
-
-
 def _build(args: argparse.Namespace) -> NativeStage:
     """The denoiser on the device that was asked for, or on the CPU where there is no GPU."""
     native = build_denoiser(**model_options(args), block=_period(args.input))
@@ -87,6 +75,18 @@ def _build(args: argparse.Namespace) -> NativeStage:
     except DeviceError as error:
         note(f"{error}; denoising on the CPU")
         return native
+
+
+def _device_rate(stage: NativeStage, source: str | None, sink: str | None) -> int:
+    """The rate to open the devices at; where it isn't the model's, a line says so."""
+    (hop_length,) = stage.in_spec.shape
+    microphone, speakers = find_device(source, "input"), find_device(sink, "output")
+    step = SAMPLE_RATE // math.gcd(SAMPLE_RATE, hop_length)
+    rate = common_rate(microphone, speakers, SAMPLE_RATE, step)
+    if rate != SAMPLE_RATE:
+        delay_ms = 1000 * (at_rate(stage, SAMPLE_RATE, rate).latency / rate - stage.latency / SAMPLE_RATE)
+        note(f"the device runs at {rate} Hz: resampled to {SAMPLE_RATE} and back, {delay_ms:.1f} ms of delay")
+    return rate
 
 
 def open_engine(
@@ -110,6 +110,7 @@ def open_engine(
     device_blocks = (1.0, 1.0)
     refusal: BudgetError | None = None
     for block in blocks:
+        device = PortAudioDevice(source, sink, sample_rate=rate, block=block)
         try:
             plan = plan_budget(
                 stage,
@@ -118,11 +119,11 @@ def open_engine(
                 block=block,
                 device_blocks=device_blocks,
                 burst=burst(microphone),
+                duplex=device.duplex,
             )
         except BudgetError as error:
             refusal = error
             continue
-        device = PortAudioDevice(source, sink, sample_rate=rate, block=block)
         engine = LiveEngine(stage, device, plan, tap=tap)
         engine.start()
         parts = engine.latency_parts()

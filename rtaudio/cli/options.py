@@ -81,6 +81,16 @@ def count(text: str) -> int:
     return int(text)
 
 
+def milliseconds_list(text: str) -> tuple[float, ...]:
+    """`2.5ms,5ms`, each once."""
+    return tuple(dict.fromkeys(milliseconds(part) for part in text.split(",")))
+
+
+def count_list(text: str) -> tuple[int, ...]:
+    """`1,8,64`, each once, the least first."""
+    return tuple(sorted({count(part) for part in text.split(",")}))
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """What the denoiser is built from."""
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help="see `rtaudio models`")

@@ -35,8 +35,10 @@ class Device(Protocol):
     in_channels: int
     out_channels: int
     """0 where it is a microphone alone; `capture` is then called for every block."""
+    duplex: bool
+    """Whether input and output come in one callback; otherwise each has its own."""
     one_clock: bool
-    """Whether input and output come in one callback (duplex)."""
+    """Whether input and output run on the same clock; a duplex device's do."""
     capture_latency_s: float
     playback_latency_s: float
 

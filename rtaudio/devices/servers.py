@@ -134,6 +134,12 @@ class _Server:
             process.wait()
         self._processes.clear()
 
+    def pause(self, seconds: float) -> None:
+        """Let the server itself stand still, as on a machine that is too busy for it."""
+        self._processes[0].send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._processes[0].send_signal(signal.SIGCONT)
+
     def __enter__(self) -> Any:
         self._before = {key: os.environ.get(key) for key in self.environment}
         os.environ.update(self.environment)

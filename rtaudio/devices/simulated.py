@@ -61,7 +61,8 @@ class SimulatedDevice:
     - clock="virtual": as fast as possible and the same every time; 60 s take well under a second.
     - clock="real": block by block at the sample rate, as a sound card does.
     - out_channels=0: a microphone alone.
-    - two_clocks: input and output are devices of their own, off by `in_ppm` and `out_ppm`.
+    - two_streams: input and output call back each at moments of their own.
+    - two_clocks: and on clocks of their own, off by `in_ppm` and `out_ppm`.
     - duration_s: go on that long, with `x` repeated; otherwise until `x` has come out.
     - watch_hz: watch the output for clicks in a tone of that frequency (`worst_residual`), from
       WATCH_FROM_S on: the start of a tone is itself a step.
@@ -79,6 +80,7 @@ class SimulatedDevice:
         clock: Literal["virtual", "real"] = "virtual",
         in_channels: int = 1,
         out_channels: int = 1,
+        two_streams: bool = False,
         two_clocks: bool = False,
         in_ppm: float = 0.0,
         out_ppm: float = 0.0,
@@ -88,11 +90,12 @@ class SimulatedDevice:
     ) -> None:
         if block < 1:
             raise ConfigError(f"block={block} must be at least 1 sample")
-        if two_clocks and clock == "real":
-            raise ConfigError("two_clocks needs clock='virtual'")
+        if (two_streams or two_clocks) and clock == "real":
+            raise ConfigError("two_streams and two_clocks need clock='virtual'")
         self.sample_rate, self.block = sample_rate, block
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.one_clock, self.virtual = not two_clocks, clock == "virtual"
+        self.one_clock, self.duplex = not two_clocks, not (two_streams or two_clocks)
+        self.virtual = clock == "virtual"
         self.capture_latency_s = self.playback_latency_s = 0.0
         self.duration_s, self._present = duration_s, True
         self._x = np.ascontiguousarray(x, np.float32)

@@ -23,6 +23,7 @@ class LatencyBudget:
     - slack: samples of delay beyond the least, given to the engine as time to compute.
     - latency: the pipeline's own (window and look-ahead).
     - device_blocks: blocks the device itself holds, at capture and at playback.
+    - bridge: samples more where input and output come in callbacks of their own.
     """
 
     sample_rate: int
@@ -32,6 +33,7 @@ class LatencyBudget:
     slack: int = 0
     device_blocks: tuple[float, float] = (1.0, 1.0)
     budget_ms: float | None = None
+    bridge: int = 0
 
     @property
     def ring(self) -> int:
@@ -52,13 +54,15 @@ class LatencyBudget:
     def parts(self) -> dict[str, float]:
         """The parts in ms, in the order sound meets them."""
         ms = 1000.0 / self.sample_rate
-        return {
+        parts = {
             "capture buffer": self.device_blocks[0] * self.block * ms,
             "ring": self.ring * ms,
             "algorithmic": self.latency * ms,
             "compute": self.compute * ms,
+            "two streams": self.bridge * ms,
             "playback buffer": self.device_blocks[1] * self.block * ms,
         }
+        return {name: value for name, value in parts.items() if value or name != "two streams"}
 
     @property
     def total_ms(self) -> float:
@@ -77,12 +81,14 @@ def plan_budget(
     block: int | None = None,
     device_blocks: tuple[float, float] = (1.0, 1.0),
     burst: int = 1,
+    duplex: bool = True,
     blocks: Sequence[int] = BLOCKS,
 ) -> LatencyBudget:
     """Choose the block size that leaves the engine the most time within the budget.
 
     Without a budget, or with `block` given, only the slack is chosen. `burst` is how many blocks
-    the device may hand over at once: the sound of all but the first must be there before.
+    the device may hand over at once: the sound of all but the first must be there before. Without
+    `duplex`, playback asks at a moment of its own: anywhere in a block, and either side may be late.
     Raises ConfigError for a budget that is not positive, BudgetError (with the parts of the least
     possible delay) for one that can't be met.
     """
@@ -95,7 +101,16 @@ def plan_budget(
         block = hop_length
     limit = math.inf if budget_ms is None else budget_ms + 1e-9
     plans = [
-        LatencyBudget(sample_rate, size, hop_length, stage.latency, slack, device_blocks, budget_ms)
+        LatencyBudget(
+            sample_rate,
+            size,
+            hop_length,
+            stage.latency,
+            slack,
+            device_blocks,
+            budget_ms,
+            0 if duplex else size + 2 * _comfort(sample_rate),
+        )
         for size in ([block] if block is not None else blocks)
         for slack in {(burst - 1) * size, max((burst - 1) * size, _comfortable_slack(size, sample_rate))}
     ]

@@ -57,9 +57,13 @@ class LiveEngine:
                 f"not {stage.in_spec.shape} -> {stage.out_spec.shape}"
             )
         self.stage, self.device = stage, device
-        self.plan = plan or plan_budget(stage, device.sample_rate, block=device.block)
+        self.plan = plan or plan_budget(stage, device.sample_rate, block=device.block, duplex=device.duplex)
         if self.plan.block != device.block:
             raise ConfigError(f"the plan's block of {self.plan.block} is not the device's of {device.block}")
+        if (self.plan.bridge == 0) != device.duplex:
+            raise ConfigError(
+                "the plan and the device differ in duplex: plan_budget(..., duplex=device.duplex)"
+            )
         self._memory = LiveMemory(stage, device, self.plan)
         self._words, self._reals = self._memory.words, self._memory.reals
         if tap is not None:

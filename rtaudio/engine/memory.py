@@ -53,8 +53,8 @@ class LiveMemory:
         words[w.POLL_US] = max(LEAST_POLL_US, int(1e6 * min(plan.block, hop) / rate / POLL_SHARE))
         words[w.VIRTUAL] = getattr(device, "virtual", False)
         self._allocate(stage, plan)
-        if not device.one_clock:
-            self._bridge_two_clocks(plan)
+        if not device.duplex:
+            self._bridge_two_streams(plan, device.one_clock)
         self.start_afresh()
         self.reals[[w.MIX_F, w.GAIN_F]] = 1.0
 
@@ -85,14 +85,20 @@ class LiveMemory:
         self._arrays[word] = array
         self.words[word] = array.ctypes.data
 
-    def _bridge_two_clocks(self, plan: LatencyBudget) -> None:
-        """Put a steered resampler between the engine and the playback ring."""
+    def _bridge_two_streams(self, plan: LatencyBudget, one_clock: bool) -> None:
+        """Put a steered resampler between the engine and the playback ring.
+
+        On one clock it is only steered after an interruption: half a hop of wandering is the
+        callbacks' jitter, and until then every sample is what it is offline.
+        """
         self._resampler = FractionalResampler()
         room = 2 * plan.hop_length + 64
         self._point(w.RESAMPLED, aligned_bytes(4 * room).view(np.float32))
         self.words[[w.RESAMPLER, w.MAX_RESAMPLED]] = self._resampler.address, room
-        # A block for the callback, a hop that comes in one piece, the time to compute it.
-        self.words[w.TARGET_FILL] = plan.block + plan.hop_length + plan.compute
+        self.words[w.TARGET_FILL] = plan.prefill + plan.bridge
+        # What may be there at most undisturbed, where playing began at the latest moment of all.
+        self.words[w.SPARE_FILL] = plan.compute + plan.hop_length
+        self.words[w.DEAD_ZONE] = plan.hop_length // 2 if one_clock else 0
 
     def start_afresh(self) -> None:
         """Forget all sound: empty rings, time zero, fade in. Counters and settings stay."""
@@ -100,7 +106,7 @@ class LiveMemory:
             ring.words[1:] = 0
         words, reals = self.words, self.reals
         words[[w.IN_TIME, w.PLAY_TIME, w.PLAY_OFFSET, w.DROPPED, w.SHIFT]] = 0
-        words[[w.STEP_LEFT, w.PLAYING, w.SERVO_HOPS, w.WARM, w.UNHEARD, w.MUTED]] = 0
+        words[[w.STEP_LEFT, w.PLAYING, w.SERVO_HOPS, w.STEERING, w.WARM, w.UNHEARD, w.MUTED]] = 0
         words[[w.LEVEL, w.STEADY, w.CALM]] = 0
         reals[[w.LAST_F, w.STEP_F, w.ERROR_F, w.LAST_OUT_F, w.STRIKES_F, w.GAIN_F]] = 0.0
         reals[[w.MIX_F, w.RATIO_F]] = 1.0

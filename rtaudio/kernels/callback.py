@@ -20,6 +20,7 @@ from rtaudio.kernels.ring import READ, WRITE, ring_fill, ring_pull, ring_push, r
 INPUT_OVERFLOW, OUTPUT_UNDERFLOW = 0x2, 0x4  # PaStreamCallbackFlags, portaudio.h
 CONTINUE = 0  # paContinue
 CAPTURE, PLAYBACK = 1, 2  # the ends that a callback serves
+DECAY = 0.98  # of the last sample where sound ends: 1 ms at 48 kHz, short and no step
 
 PORTAUDIO = types.int32(types.int64, types.int64, types.uint64, types.int64, types.uint64, types.int64)
 """PaStreamCallback: input, output, frames, time info, flags, user data; pointers as integers."""
@@ -149,8 +150,8 @@ def _mend(memory: int, wanted: int, frames: int, begin: int, end: int) -> None:
 
 
 @numba.njit(**JIT)
-def _fill_one_clock(memory: int, frames: int) -> None:
-    """Fill WET for play times PLAY_TIME and on, of a device whose input and output share a clock."""
+def _fill_duplex(memory: int, frames: int) -> None:
+    """Fill WET for play times PLAY_TIME and on, of a device whose input and output come together."""
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
     out = f32(words[w.WET], frames)
     wanted = words[w.PLAY_TIME] - words[w.PREFILL]
@@ -177,29 +178,33 @@ def _fill_one_clock(memory: int, frames: int) -> None:
 
 
 @numba.njit(**JIT)
-def _begin_playing(memory: int) -> None:
-    """Fade in once TARGET_FILL samples are there; after an interruption what is beyond them is late."""
+def _keep_pace(memory: int) -> None:
+    """Fade in once TARGET_FILL samples are there; what is beyond them after a disturbance is late.
+
+    That is after an interruption, and where more has gathered while playing than may be without
+    one: the loudspeaker stood still, and each sample would be heard that much later for good.
+    """
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
     beyond = ring_fill(words[w.PLAYBACK_RING]) - words[w.TARGET_FILL]
-    if beyond < 0:
+    plays = words[w.PLAYING] == w.PLAYS
+    if beyond < 0 or (plays and beyond <= words[w.SPARE_FILL]):
         return
     ring_skip(words[w.PLAYBACK_RING], beyond)
-    if words[w.PLAYING] == w.INTERRUPTED:
+    if words[w.PLAYING] != w.NOT_BEGUN:
         words[w.LATE_DROPPED] += beyond
-    words[w.PLAYING], reals[w.GAIN_F] = w.PLAYS, 0.0
+    words[w.PLAYING], reals[w.GAIN_F], reals[w.STEP_F] = w.PLAYS, 0.0, reals[w.LAST_F]
 
 
 @numba.njit(**JIT)
-def _fill_two_clocks(memory: int, frames: int) -> None:
-    """Fill WET from the playback ring of a device on a clock of its own.
+def _fill_from_ring(memory: int, frames: int) -> None:
+    """Fill WET from the playback ring, for a device that plays at moments of its own.
 
-    An empty ring fades to silence and waits until TARGET_FILL samples are there again; what is
-    beyond the target by then is dropped, so that latency does not creep.
+    An empty ring fades to silence and waits until TARGET_FILL samples are there again. So
+    latency does not creep.
     """
     words, reals = i64(memory, w.N_WORDS), f64(memory, w.N_WORDS)
     ring, out = words[w.PLAYBACK_RING], f32(words[w.WET], frames)
-    if words[w.PLAYING] != w.PLAYS:
-        _begin_playing(memory)
+    _keep_pace(memory)
     got = 0
     if words[w.PLAYING] == w.PLAYS:
         got = min(ring_fill(ring), frames)
@@ -210,16 +215,18 @@ def _fill_two_clocks(memory: int, frames: int) -> None:
         words[w.RING_UNDERFLOWS] += 1
         words[w.SUBSTITUTED] += frames - got
     slope = 1.0 / words[w.FADE]
-    gain = reals[w.GAIN_F]
+    gain, tail = reals[w.GAIN_F], reals[w.STEP_F]
     for i in range(got):
         if gain < 1.0:
-            out[i] *= gain
+            tail *= DECAY
+            out[i] = gain * out[i] + (1.0 - gain) * tail
             gain = min(1.0, gain + slope)
     last = np.float64(out[got - 1]) if got > 0 else reals[w.LAST_F]
     for i in range(got, frames):
-        last *= 0.98  # a decay of 1 ms at 48 kHz: short, and no step
+        last *= DECAY
         out[i] = last
-    reals[w.LAST_F], reals[w.GAIN_F] = last if abs(last) > 1e-9 else 0.0, gain
+    reals[w.LAST_F] = last if abs(last) > 1e-9 else 0.0
+    reals[w.GAIN_F], reals[w.STEP_F] = gain, tail
 
 
 @numba.njit(**JIT)
@@ -227,9 +234,9 @@ def playback(memory: int, target: int, frames: int, flags: int) -> None:
     """Give the device a block: wet sound on time, dry or fading sound where there is none."""
     words = i64(memory, w.N_WORDS)
     if words[w.RESAMPLER] != 0:
-        _fill_two_clocks(memory, frames)
+        _fill_from_ring(memory, frames)
     else:
-        _fill_one_clock(memory, frames)
+        _fill_duplex(memory, frames)
     _spread(memory, target, frames, words[w.OUT_CHANNELS])
     words[w.PLAYBACK_NS] = time_ns(memory, w.PLAYBACK_CLOCK)
     words[w.PLAY_TIME] += frames
@@ -265,20 +272,20 @@ def _serve(memory: int, x: int, out: int, frames: int, flags: int, ends: int) ->
 
 @numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
 def duplex_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
-    """PaStreamCallback of a stream with input and output on one clock."""
+    """PaStreamCallback of a stream of input and output together."""
     _serve(memory, x, out, types.int64(frames), types.int64(flags), CAPTURE | PLAYBACK)
     return CONTINUE
 
 
 @numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
 def capture_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
-    """PaStreamCallback of an input stream on a clock of its own."""
+    """PaStreamCallback of a stream of input alone."""
     _serve(memory, x, 0, types.int64(frames), types.int64(flags), CAPTURE)
     return CONTINUE
 
 
 @numba.cfunc(PORTAUDIO, cache=True, error_model="numpy")
 def playback_callback(x: Any, out: Any, frames: Any, time_info: Any, flags: Any, memory: Any) -> Any:
-    """PaStreamCallback of an output stream on a clock of its own."""
+    """PaStreamCallback of a stream of output alone."""
     _serve(memory, 0, out, types.int64(frames), types.int64(flags), PLAYBACK)
     return CONTINUE

@@ -1,4 +1,4 @@
-"""Two devices, two clocks: a slow servo keeps the sound between them at constant length.
+"""Two streams, two clocks or one: a slow servo keeps the sound between them at constant length.
 
 The controller is proportional-integral on the number of samples in the path (Adriaensen,
 "Controlling adaptive resampling", LAC 2012). Ring fill alone would beat with the block phase of
@@ -20,6 +20,7 @@ SERVO_S = 15.0  # time constant of the proportional part; the integral's is 4 ti
 LOCK_HOPS = 100  # hops whose mean is the set point; at 100 ppm a second moves it by 5 samples
 CLOCKS = 5e-4  # clocks of real devices differ by less than 300 ppm
 LIMIT = 1e-3  # of all steering: 1.7 cents, which nobody hears
+ARRIVED = 1.0 / 16  # of the dead zone: as near to the set point as the fill can be measured
 
 
 @numba.njit(**JIT)
@@ -36,6 +37,18 @@ def path_samples(memory: int) -> float:
     captured_ns = load_acquire(memory + 8 * w.CAPTURE_NS)
     waiting = ring_fill(words[w.CAPTURE_RING])
     return fill + waiting + (played_ns - captured_ns) * rate_per_ns
+
+
+@numba.njit(**JIT)
+def _on_course(memory: int) -> bool:
+    """On one clock: whether the path is as long as it was, give or take the callbacks' jitter."""
+    words, off = i64(memory, w.N_WORDS), abs(f64(memory, w.N_WORDS)[w.ERROR_F])
+    zone = words[w.DEAD_ZONE]
+    if off > zone:
+        words[w.STEERING] = 1
+    elif off < ARRIVED * zone:
+        words[w.STEERING] = 0
+    return zone > 0 and words[w.STEERING] == 0
 
 
 @numba.njit(**JIT)
@@ -61,8 +74,12 @@ def _steer(memory: int) -> None:
         return
     hop_s = words[w.HOP] / words[w.SAMPLE_RATE]
     reals[w.ERROR_F] += hop_s / SMOOTHING_S * (length - reals[w.SETPOINT_F] - reals[w.ERROR_F])
+    if _on_course(memory):
+        reals[w.RATIO_F] = 1.0
+        return
     relative = reals[w.ERROR_F] / (SERVO_S * words[w.SAMPLE_RATE])
-    if abs(relative) < CLOCKS:  # more is not the clocks' doing, and would teach the integral wrong
+    # More than that is not the clocks' doing, and would teach the integral wrong.
+    if abs(relative) < CLOCKS and words[w.DEAD_ZONE] == 0:
         reals[w.INTEGRAL_F] -= relative * hop_s / (4.0 * SERVO_S)
     reals[w.RATIO_F] = 1.0 + min(LIMIT, max(-LIMIT, reals[w.INTEGRAL_F] - relative))
 

@@ -10,11 +10,14 @@ Two clocks of samples run through all of it:
 - *input time*: samples the device has captured since the start, dropped ones included;
 - *play time*: samples the device has been given to play.
 
-With one clock both advance together, and the sample played at play time `p` must be the
+In a duplex callback both advance together, and the sample played at play time `p` must be the
 pipeline's output number `p - PREFILL`, which carries the input of time `p - PREFILL - LATENCY`.
 A sample of the playback ring at cursor `r` is the pipeline's output number `r + PLAY_OFFSET`.
 Whatever goes wrong, the callback finds from these numbers which samples are late, drops exactly
 those, and plays the dry input of the right time where wet sound is missing. So latency can't creep.
+
+With two streams neither time says anything of the other: there the samples on the way are kept at a
+number, by dropping what is too much at once and by a slow resampler (`rtaudio.kernels.drift`).
 """
 
 from __future__ import annotations
@@ -34,11 +37,13 @@ PAST, PAST_SIZE = 22, 23                        # the engine's history of the in
 HISTOGRAM = 24                                  # compute times, see engine_loop.bin_of
 TAP_IN, TAP_OUT = 25, 26                        # rings for a recorder, or 0
 RESETS, N_RESETS = 27, 28                       # rows of (destination, source, bytes)
-RESAMPLER, RESAMPLED, MAX_RESAMPLED = 29, 30, 31  # two clocks only; RESAMPLER 0 with one clock
-TARGET_FILL = 32                                # two clocks: samples in the ring when playing begins
+RESAMPLER, RESAMPLED, MAX_RESAMPLED = 29, 30, 31  # two streams only; RESAMPLER 0 with one
+TARGET_FILL = 32                                # two streams: samples in the ring when playing begins
 MAX_FRAMES = 33                                 # room in SCRATCH and WET
 BLOCK = 34                                      # frames the device hands over at a time
-STEPS = 36                                      # (entry, state) of each rung: full, cheaper, held
+SPARE_FILL = 35                                 # two streams: samples beyond TARGET_FILL that may be there
+DEAD_ZONE = 36                                  # samples off the set point that are let be; 0 with two clocks
+STEPS = 37                                      # (entry, state) of each rung: full, cheaper, held
 
 # Capture callback.
 IN_TIME, CAPTURE_NS, CAPTURE_BLOCKS, INPUT_OVERFLOWS = 48, 49, 50, 51
@@ -49,7 +54,7 @@ CAPTURE_CLOCK = 54                              # two words for clock_gettime
 PLAY_TIME, PLAYBACK_NS, PLAYBACK_BLOCKS, OUTPUT_UNDERFLOWS = 64, 65, 66, 67
 RING_UNDERFLOWS, SUBSTITUTED, LATE_DROPPED = 68, 69, 70  # blocks, samples, samples
 PLAYBACK_CLOCK = 71                             # two words
-PLAYING = 73                                    # two clocks: one of the values below
+PLAYING = 73                                    # two streams: one of the values below
 STEP_LEFT = 74                                  # samples left of a step being smoothed
 LAST_F, STEP_F, MIX_F, GAIN_F = 75, 76, 77, 78  # last sample out, its step, wet share, fade-in gain
 
@@ -74,6 +79,7 @@ UNHEARD = 127                                   # hops not to push: after a jump
 IDLE_NS = 128                                   # when the engine last found no whole hop waiting
 STEADY = 129                                    # hops on this rung of the ladder
 PATIENCE = 130                                  # of each rung, four words: calm hops before it is left
+STEERING = 134                                  # one clock, two streams: on the way back to the set point
 
 # Python.
 RUN, BYPASS = 144, 145

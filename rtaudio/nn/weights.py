@@ -134,7 +134,7 @@ def check_shapes(tensors: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> Non
 
 
 def list_models(net: str | None = None) -> list[str]:
-    """Names of the shipped weights; only those of one kind of net where it is named."""
+    """Names of the shipped weights; with `net` of those that are for it."""
     names = sorted(path.stem for path in DIRECTORY.glob("*.npz"))
     return [name for name in names if net in (None, load_weights(DIRECTORY / f"{name}.npz").net)]
 

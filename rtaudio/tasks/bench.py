@@ -14,8 +14,10 @@ from rtaudio.engine.priority import PriorityResult, raise_priority
 from rtaudio.errors import ConfigError
 from rtaudio.stream.timing import overhead_ns
 from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend, build_subject
+from rtaudio.tasks.bench_grid import measure_paces, measure_streams
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
+from rtaudio.tasks.denoise import build_denoiser, is_onnx
 from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 1
@@ -25,6 +27,7 @@ ROUNDS = 10
 drawn again when a comparison asks how sure it is: hops of one turn are not independent."""
 WARM_HOPS = 100
 """Back to back at the start of each turn; also what brings code and buffers to where they stay."""
+CHIRPS, CABLE_BLOCK = 5, 480
 POLL_S = 0.1
 """How often the waiting thread looks for Ctrl-C and moves the progress bar."""
 
@@ -36,6 +39,9 @@ class BenchSettings:
     - duration_s: paced time, shared out among the backends.
     - load: what else the machine does meanwhile, one of `LOADS`.
     - devices: of `DEVICES`; each backend is measured on those of them it knows.
+    - hops_ms, streams: other paces and numbers of streams to try, `duration_s` shared out among each.
+    - server: where to measure the round trip through the engine, "jack" or "pulse"; loopback: devices
+      `IN:OUT` joined by a cable; "" for neither.
     """
 
     model: str | Path = "standard"
@@ -44,6 +50,10 @@ class BenchSettings:
     duration_s: float = 60.0
     load: str = "none"
     devices: tuple[str, ...] = ("cpu",)
+    hops_ms: tuple[float, ...] = ()
+    streams: tuple[int, ...] = ()
+    server: str = ""
+    loopback: str = ""
 
     def __post_init__(self) -> None:
         named: list[tuple[str, tuple[str, ...], Collection[str]]] = [
@@ -63,6 +73,16 @@ class BenchSettings:
         for name in ("budget_ms", "duration_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name):g} must be above 0")
+        if self.hops_ms and not min(self.hops_ms) > 0:
+            raise ConfigError(f"hop={min(self.hops_ms):g} ms must be above 0")
+        if self.streams and min(self.streams) < 1:
+            raise ConfigError(f"streams={min(self.streams)} must be at least 1")
+        if self.server and self.loopback:
+            raise ConfigError("a round trip is measured through a cable or through a server; ask for one")
+        if is_onnx(self.model) and (self.hops_ms or self.streams or self.server):
+            raise ConfigError(
+                f"other paces, streams and servers are for rtaudio's own nets, not {self.model}"
+            )
 
     def devices_of(self, backend: str) -> list[str]:
         return [device for device in self.devices if backend in DEVICES[device]]
@@ -135,9 +155,19 @@ def run_bench(
     period_ns = subject.period_ns
     plan, too_long = choose_plan(subject.pipeline, subject.pipeline_rate, settings.budget_ms)
     here = environment()
+    round_trip = _round_trip(settings)
     measurement = Measurement(subject.backends, settings.duration_s, period_ns)
+
+    def measure(backend: Backend, period_ns: int) -> tuple[Runs, bool]:
+        seconds = settings.duration_s / max(len(settings.hops_ms), len(settings.streams))
+        one = Measurement([backend], seconds, period_ns)
+        finished = one.run(wanted=wanted)
+        return one.runs[0], finished
+
     with load(settings.load):
         finished = measurement.run(progress, wanted)
+        paces = measure_paces(measure, settings.model, settings.hops_ms if finished else ())
+        streams = measure_streams(measure, settings.model, settings.streams if finished else (), period_ns)
     if not measurement.runs[0].paced:
         raise KeyboardInterrupt
     told = [summarise(runs, period_ns) for runs in measurement.runs]
@@ -153,4 +183,19 @@ def run_bench(
         "period_us": period_ns / 1000,
         "overhead_ns": overhead_ns(len(subject.backends[0].stages)),
         "backends": told,
+        "paces": paces,
+        "streams": streams,
+        "round_trip": round_trip,
     }
+
+
+def _round_trip(settings: BenchSettings) -> dict[str, Any] | None:
+    """What was asked for, measured while nothing else is; the net computes, but lets the chirp pass."""
+    if not (settings.server or settings.loopback):
+        return None
+    from rtaudio.tasks.roundtrip import measure_cable, measure_server
+
+    if settings.loopback:
+        return measure_cable(settings.loopback, CABLE_BLOCK, CHIRPS).as_dict()
+    stage = build_denoiser(settings.model, strength=0.0)
+    return measure_server(settings.server, stage, CHIRPS).as_dict()

@@ -188,7 +188,8 @@ def play(device: PortAudioDevice, probe: Probe) -> None:
 def main(folder: str, block: str, source: str, sink: str) -> None:
     """Say "ready", then play once for every line that comes in."""
     probe = Probe(np.load(Path(folder) / "signal.npy"), hold=True)
-    device = PortAudioDevice(source or None, sink or None, block=int(block))
+    # One stream: what was heard when is known to the sample only then.
+    device = PortAudioDevice(source or None, sink or None, block=int(block), duplex=True)
     open_probe(device, probe)
     print("ready", flush=True)
     for _ in sys.stdin:

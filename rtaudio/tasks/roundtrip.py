@@ -105,7 +105,8 @@ def pulse_loop(folder: Path, runs: int) -> int:
 def through_pulse(folder: Path, stage: NativeStage, runs: int) -> tuple[list[int], dict[str, float]]:
     """As `through_jack`, on a `PulseServer`."""
     device = PortAudioDevice("mic.monitor", "spk", block=PULSE_BLOCK)
-    plan = plan_budget(stage, RATE, block=PULSE_BLOCK, burst=burst(find_device("mic.monitor", "input")))
+    pairs = burst(find_device("mic.monitor", "input"))
+    plan = plan_budget(stage, RATE, block=PULSE_BLOCK, burst=pairs, duplex=device.duplex)
     with (
         LiveEngine(stage, device, plan) as engine,
         ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "spk.monitor", "mic") as probe,
@@ -173,7 +174,7 @@ def measure_cable(names: str, block: int, runs: int) -> RoundTrip:
     if not colon or not source or not sink:
         raise ConfigError(f"loopback={names!r} must be IN:OUT, two devices of `rtaudio devices`")
     block = native_block(find_device(source, "input")) or block
-    device, probe = PortAudioDevice(source, sink, block=block), Probe(SIGNAL, hold=True)
+    device, probe = PortAudioDevice(source, sink, block=block, duplex=True), Probe(SIGNAL, hold=True)
     if not device.one_clock:
         raise DeviceError(
             f"{names}: these two keep time by clocks of their own, so a delay between them drifts"

@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 from xml.etree import ElementTree
@@ -27,6 +28,9 @@ SCHEMA = {
     "period_us": float,
     "overhead_ns": float,
     "backends": list,
+    "paces": list,
+    "streams": list,
+    "round_trip": type(None),
 }
 BACKEND = {
     "backend": str,
@@ -87,6 +91,43 @@ def test_a_budget_that_fails_and_one_object_on_stdout(rtaudio, model):
     assert rtaudio(*arguments, "--fail-over-budget")[0] == 4
 
 
+ROUND_TRIP = {
+    "path": "a cable",
+    "through_engine": False,
+    "runs": 2,
+    "own_samples": 0,
+    "samples": {"least": 960, "median": 960, "most": 961},
+    "spread_samples": 1,
+    "median_ms": 20.0,
+    "declared_ms": {"capture buffer": 9.0, "playback buffer": 9.5},
+}
+
+
+def grid(key, *values):
+    """Rows as `--hop` and `--streams` give them."""
+    told = {"p50": 900.0, "p95": 1100.0, "p99": 1500.0, "p99.9": 12000.0, "max": 13000.0}
+    row = {"hops": 1000, "compute_us": told, "response_us": told, "deadline_misses": 2, "rtf": 0.1}
+    return [{key: value, **row, "fits": False, "judged_by": "p99.9"} for value in values]
+
+
+def test_other_paces_streams_and_the_round_trip_are_told_and_drawn(rtaudio, model, monkeypatch, tmp_path):
+    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda settings: ROUND_TRIP)
+    html, json_file = tmp_path / "page.html", tmp_path / "report.json"
+    arguments = ("--hop", "5ms,10ms", "--streams", "3,1", "--html", html, "--json", json_file)
+    code, out, _ = rtaudio("bench", "--model", model, "--duration", SECONDS, *arguments)
+    assert code == 0
+    report = json.loads(json_file.read_text())
+    assert [row["hop_ms"] for row in report["paces"]] == [5, 10]
+    assert [row["streams"] for row in report["streams"]] == [1, 3]
+    for row in report["paces"] + report["streams"]:
+        assert row["hops"] > 0
+        assert row["response_us"]["max"] >= row["compute_us"]["p50"] > 0
+    for words in ("own hop is 10 ms", "on one core", "measured by chirp: 20.0 ms", "declared there: 18.5 ms"):
+        assert words in out
+    root, _ = elements(html.read_text())
+    assert {"streams", "roundtrip"} <= {svg.get("id") for svg in root.iter("svg")}
+
+
 def test_onnx_runs_beside_native(rtaudio, model):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
@@ -128,6 +169,13 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
         ["--budget", "-3"],
         ["--duration", "0"],
         ["--load", "disk"],
+        ["--hop", "2.5ms,"],
+        ["--hop", "-1"],
+        ["--streams", "0"],
+        ["--streams", "1,many"],
+        ["--loopback", "one"],
+        ["--loopback", "a:b", "--jack"],
+        ["--jack", "--pulse"],
         ["--device", "tpu"],
         ["--device", "cuda"],  # native runs on the CPU
         ["--model", "mystery"],
@@ -221,10 +269,13 @@ def test_different_machines_get_no_ratio_on_the_page(measured):
     assert "different machines" in html
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+@pytest.mark.skipif(
+    not shutil.which("chromium") and not os.environ.get("CI"), reason="chromium is not installed"
+)
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_in_a_real_browser(measured, tmp_path, dark):
     report = missed_report(measured)
+    report |= {"streams": grid("streams", 1, 32), "paces": grid("hop_ms", 5.0), "round_trip": ROUND_TRIP}
     file, picture = tmp_path / "page.html", tmp_path / "page.png"
     file.write_text(page(report, scaled(report, 0.5)), encoding="utf-8")
     browser = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]

@@ -165,11 +165,11 @@ def test_what_is_no_sound_is_no_word_and_is_forgotten(value):
     assert told(stage.events())[-1:] == ["low"]
 
 
-def gate():
-    """Speech is what isn't silent."""
+def gate(bias=-4.0):
+    """Speech is what isn't silent; the lower `bias`, the later it is noticed."""
     weight = np.ones((1, 2), np.float32)
     net = tone_net()
-    return Pipeline([net, Dense(20 * weight, np.full(1, -4.0, np.float32), "sigmoid")])
+    return Pipeline([net, Dense(20 * weight, np.full(1, bias, np.float32), "sigmoid")])
 
 
 def test_a_gate_spares_the_nets_and_misses_nothing():
@@ -187,8 +187,7 @@ def test_a_gate_spares_the_nets_and_misses_nothing():
 
 def test_a_gate_that_opens_late_loses_no_beginning():
     """The frames before it opened are judged as well: the word's own start is among them."""
-    late = gate()
-    late.stages[1].arena["bias"][:] = -19.0  # only near the top of the score
+    late = gate(-19.0)  # only near the top of the score
     (event,) = spot(script(RATE, (2.0, "low"), seconds=3), stage=spotter(gate=late, patience=20))
     assert event.start_s == pytest.approx(2.0, abs=0.025)
 

@@ -1,10 +1,14 @@
 """Microphone and loudspeaker on clocks of their own: a day of it, in virtual time."""
 
+import ctypes
+
 import numpy as np
 import pytest
 
 from rtaudio.devices.simulated import Faults, SimulatedDevice
 from rtaudio.engine.live import LiveEngine
+from rtaudio.kernels import live as w
+from rtaudio.kernels.resample import DELAY
 from rtaudio.stream.native import native_stage
 
 RATE, HOP = 48000, 480
@@ -112,3 +116,58 @@ def test_filling_the_ring_is_no_trouble():
     """Where no whole number of hops is the target, what is beyond it is not late sound."""
     stats = run(5.0, 0.0, block=441)[0].stats()
     assert (stats.ring_underflows, stats.substituted_samples, stats.late_samples_dropped) == (0, 0, 0)
+
+
+def test_two_streams_on_one_clock_give_every_sample_as_offline():
+    x = (0.1 * np.random.default_rng(0).standard_normal(4 * RATE)).astype(np.float32)
+    engine = LiveEngine(through(HOP), SimulatedDevice(x, block=HOP, two_streams=True))
+    with engine:
+        assert engine.wait(60)
+    heard = engine.device.output
+    begin = int(np.flatnonzero(heard)[0])
+    delay = next(d for d in range(begin, -1, -1) if np.array_equal(heard[d + 5000 :][:1000], x[5000:6000]))
+    assert delay <= engine.plan.prefill + engine.plan.bridge + DELAY
+    np.testing.assert_array_equal(heard[delay + 5000 :][: 3 * RATE], x[5000:][: 3 * RATE])
+
+
+def play(engine, frames):
+    """What the playback callback gives for a block."""
+    out = np.full(frames, 9.0, np.float32)
+    call = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 2, ctypes.c_uint64, *[ctypes.c_int64] * 3)
+    callbacks = engine._memory.callbacks
+    call(callbacks.playback)(0, out.ctypes.data, frames, 0, 0, callbacks.memory)
+    return out
+
+
+def test_a_loudspeaker_that_stood_still_does_not_leave_the_sound_late():
+    """What gathered meanwhile is dropped down to the target, without a step."""
+    engine = LiveEngine(through(HOP), SimulatedDevice(np.zeros(HOP), block=HOP, two_streams=True))
+    ring, words = engine._memory.playback_ring, engine._memory.words
+    target, spare = int(words[w.TARGET_FILL]), int(words[w.SPARE_FILL])
+    tone = (0.5 * np.sin(2 * np.pi * TONE_HZ * np.arange(RATE) / RATE)).astype(np.float32)
+    assert ring.push(tone[:target])
+    heard = [play(engine, HOP)]
+    assert ring.fill == target - HOP
+    assert ring.push(tone[target:][: HOP + spare])
+    heard.append(play(engine, HOP))
+    assert ring.fill == target - HOP + spare  # that much is no more than jitter
+    assert ring.push(tone[target + HOP + spare :][: HOP + 1])
+    heard.append(play(engine, HOP))
+    assert ring.fill == target - HOP
+    assert engine.stats().late_samples_dropped == spare + 1
+    assert np.max(np.abs(np.diff(np.concatenate(heard)))) < 0.0101  # as at an interruption
+
+
+@pytest.mark.parametrize("late_ms", [30, 300])
+def test_after_a_stall_of_the_server_two_streams_on_one_clock_are_on_time_again(late_ms):
+    """Both ends stand still, then come in a burst; within a hop of the delay before, at once."""
+    tone = 0.5 * np.sin(2 * np.pi * TONE_HZ * np.arange(RATE // TONE_HZ) / RATE).astype(np.float32)
+    jitter = [0.0] * 500 + [1000.0 * late_ms - 10_000.0 * i for i in range(late_ms // 10)]
+    runs = []
+    for faults in (None, Faults(jitter_us=jitter)):
+        device = SimulatedDevice(tone, block=HOP, two_streams=True, duration_s=8.0, faults=faults)
+        with LiveEngine(through(HOP), device) as engine:
+            assert engine.wait(60)
+        runs.append(engine)
+    calm, stalled = runs
+    assert abs(stalled.stats().ring_latency_s - calm.stats().ring_latency_s) * RATE <= HOP

@@ -5,6 +5,8 @@ offline runner makes of that input, and what the probe hears is that output. A s
 hardware loses blocks where the machine is busy, so a run in which one was lost is repeated.
 """
 
+import time
+
 import numpy as np
 import pytest
 import soundfile
@@ -12,6 +14,7 @@ import soundfile
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.recorder import Recorder
 from rtaudio.devices.servers import eventually
+from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.stream.offline import run_offline
@@ -104,6 +107,26 @@ def test_the_watchdog_brings_sound_back_when_the_server_died_and_returned(server
         watchdog.stop()
     assert engine.stats().restarts >= 1
     assert told == ["the device is gone; waiting for it to come back", "the device is back"]
+
+
+def test_pulse_is_well_again_after_the_server_stood_still(pulse_server, model):
+    """A duplex stream of PortAudio's would stumble and busy a core from here on."""
+    stage, device = build_denoiser(model), PortAudioDevice("mic.monitor", "spk", block=480)
+    plan = plan_budget(stage, RATE, block=480, burst=2, duplex=device.duplex)
+
+    def after_hops(engine, count):
+        hops = engine.stats().hops
+        eventually(lambda: engine.stats().hops >= hops + count, "hops")
+        return engine.stats(), time.process_time()
+
+    with LiveEngine(stage, device, plan) as engine:
+        before, _ = after_hops(engine, 100)
+        pulse_server.pause(0.3)
+        well, begin_s = after_hops(engine, 50)
+        later, end_s = after_hops(engine, 200)
+    assert later.output_underflows - well.output_underflows <= 1  # a busy machine may add one
+    assert end_s - begin_s < 0.5 * 200 * 480 / RATE  # of a core; it was all of it
+    assert abs(later.ring_latency_s - before.ring_latency_s) * RATE <= 2 * 480 + 1  # seen between callbacks
 
 
 def test_a_full_disk_ends_the_recording_and_not_the_sound(jack, small_folder, model):

@@ -61,7 +61,7 @@ def test_jack_is_one_clock_and_tells_its_period(jack):
 
 
 def test_pulse_hands_back_every_sample(pulse_server):
-    device, start = PortAudioDevice("mic.monitor", "mic", block=240), RATE
+    device, start = PortAudioDevice("mic.monitor", "mic", block=240, duplex=True), RATE
     assert device.one_clock
     for _attempt in range(4):  # where the machine is busy, a server without hardware may lose a block
         probe = Probe(signal(lead_s=1.0))

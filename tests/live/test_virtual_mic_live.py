@@ -34,7 +34,7 @@ def test_another_program_records_what_is_played_to_it(pulse_server, tmp_path):
     with VirtualMic("test_mic", "a test microphone") as mic:
         (listed,) = [node for node in pulse.sources() if node.name == "test_mic"]
         assert (listed.description, listed.monitor_of) == ("a test microphone", "")
-        device, probe = PortAudioDevice("mic.monitor", mic.sink, block=480), Probe(TONE)
+        device, probe = PortAudioDevice("mic.monitor", mic.sink, block=480, duplex=True), Probe(TONE)
         device.open(probe.callbacks)
         device.start()
         form = ["--raw", "--format=float32le", f"--rate={RATE}", "--channels=1", "--latency-msec=20"]

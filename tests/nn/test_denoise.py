@@ -135,7 +135,7 @@ def speech_spectra(config):
     return run_frames(Analysis(config.n_fft, config.hop_length, config.window), hops)
 
 
-@pytest.mark.parametrize("model", list_models("denoise"))
+@pytest.mark.parametrize("model", list_models(NET_NAME))
 @pytest.mark.parametrize("precision", ["int8-weights", "int8"])
 def test_int8_gains_of_shipped_weights_stay_close_over_60_s(model, precision):
     """Root mean square error of a gain below 0.02; 0.005 is measured, and costs PESQ less than 0.001
@@ -149,7 +149,7 @@ def test_int8_gains_of_shipped_weights_stay_close_over_60_s(model, precision):
     assert 0 < np.sqrt(np.mean(off**2)) < 0.02
 
 
-@pytest.mark.parametrize("model", list_models("denoise"))
+@pytest.mark.parametrize("model", list_models(NET_NAME))
 def test_shipped_weights_equal_torch_over_60_s(model):
     """On noisy speech, between -40 and 0 dB of its own level, hop by hop.
 

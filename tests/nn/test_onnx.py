@@ -7,7 +7,7 @@ import pytest
 
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
-from rtaudio.nn.denoise import Denoiser, tensor_shapes
+from rtaudio.nn.denoise import NET_NAME, Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Gru
 from rtaudio.nn.manifest_toml import read_manifest
@@ -102,7 +102,7 @@ def test_onnx_gru_equals_ours():
         np.testing.assert_allclose(onnx.out("y")[0], layer.forward(frame), atol=1e-5)
 
 
-@pytest.mark.parametrize("model", list_models("denoise"))
+@pytest.mark.parametrize("model", list_models(NET_NAME))
 def test_shipped_nets_keep_parity(model):
     export = pytest.importorskip("rtaudio.nn.denoise_onnx", exc_type=ImportError)
     step = pytest.importorskip("rtaudio.nn.onnx_step", exc_type=ImportError)

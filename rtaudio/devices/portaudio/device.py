@@ -7,7 +7,7 @@ from typing import Any
 from rtaudio.devices import pulse
 from rtaudio.devices.base import Callbacks
 from rtaudio.devices.catalogue import DeviceInfo, Kind, find
-from rtaudio.devices.portaudio.library import HUNG, JACK, OPEN, jack_lives, library, quiet, stopped
+from rtaudio.devices.portaudio.library import HUNG, OPEN, jack_lives, library, quiet, stopped
 from rtaudio.devices.portaudio.listing import (
     PULSE_DEVICES,
     end_of,
@@ -23,9 +23,11 @@ class PortAudioDevice:
     """A microphone and a speaker (or what stands for them) behind one pair of compiled callbacks.
 
     `input` and `output` are found as `find_device` does; `latency_s` is what PortAudio is asked
-    for on each side, one block unless told. One duplex stream serves both where they share a
-    clock; otherwise there are two streams and `one_clock` is False. With `out_channels=0` it is a
-    microphone alone: no speaker is looked for or opened, and `output` is the input again.
+    for on each side, one block unless told. One duplex stream serves both where they are one
+    device, two streams where they are two. At the ends of a Pulse server there are always two,
+    unless `duplex` is asked for: from its first xrun on, PortAudio's duplex stream on ALSA's Pulse
+    plug-in busies a core and stumbles on (pa_linux_alsa.c, `ContinuePoll`). With `out_channels=0` it is
+    a microphone alone: no speaker is looked for or opened, and `output` is the input again.
 
     Raises DeviceError where a device is unknown, busy, gone, or refuses the format.
     """
@@ -40,6 +42,7 @@ class PortAudioDevice:
         in_channels: int = 1,
         out_channels: int = 1,
         latency_s: float | None = None,
+        duplex: bool = False,
     ) -> None:
         self.sample_rate, self.block = sample_rate, block
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -48,6 +51,10 @@ class PortAudioDevice:
         self._streams: list[Any] = []
         self.capture_latency_s = self.playback_latency_s = 0.0
         self._resolve(list_devices())
+        is_pulse = reaches_pulse(self.input) and reaches_pulse(self.output)
+        alone, one = not self.out_channels, self._ends[0] == self._ends[1]
+        self.duplex = alone or (one and (duplex or not is_pulse))
+        self.one_clock = alone or (_pulse_clock(self._source, self._sink) if is_pulse else one)
 
     def _resolve(self, devices: list[DeviceInfo]) -> None:
         self.input = find(devices, self._query[0], "input")
@@ -62,23 +69,17 @@ class PortAudioDevice:
         _check_channels(self.output, "output", self.out_channels)
         self._ends = end_of(devices, self.input), end_of(devices, self.output)
         self._source, self._sink = _source(self.input), self.output.node if self.out_channels else None
-        self.one_clock = not self.out_channels or (
-            self._ends[0] == self._ends[1]
-            and (self.input.host_api == JACK or not self._is_pulse or _pulse_clock(self._source, self._sink))
-        )
 
     @property
     def _block_asked(self) -> int:
         """0, "as it comes", where that is JACK's period: naming it costs one more block of delay."""
         return 0 if self.block == native_block(self.input) else self.block
 
-    @property
-    def _is_pulse(self) -> bool:
-        return reaches_pulse(self.input) and reaches_pulse(self.output)
-
     def open(self, callbacks: Callbacks) -> None:
         self.close()
         self._resolve(list_devices())
+        if self.duplex and self._ends[0] != self._ends[1]:
+            raise DeviceError(f"{self.names} are two devices now, and were one at the start")
         OPEN.add(self)
         try:
             with quiet(), pulse.pulse_environment(self._source, self._sink):
@@ -94,7 +95,7 @@ class PortAudioDevice:
             capture = self._stream(sd, "input", into, self.in_channels, callbacks.capture, memory)
             self.capture_latency_s = capture.latency
             return
-        if self.one_clock:
+        if self.duplex:
             channels = self.in_channels, self.out_channels
             stream = self._stream(sd, "duplex", (into, outof), channels, callbacks.duplex, memory)
             self.capture_latency_s, self.playback_latency_s = stream.latency
@@ -190,5 +191,5 @@ def _source(device: DeviceInfo) -> str | None:
 def _pulse_clock(source: str | None, sink: str | None) -> bool:
     try:
         return pulse.one_clock(source, sink)
-    except DeviceError:
-        return True
+    except DeviceError:  # it can't be asked: the servo will see
+        return False
