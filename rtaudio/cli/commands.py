@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from rtaudio.cli.interrupts import Interrupts
 from rtaudio.errors import ConfigError
 
 MOST_AT_ONCE, TIMEOUT_S = 4, 10.0
@@ -67,6 +68,13 @@ class Commands:
             return
         values = {"{keyword}": keyword, "{score}": f"{score:.3f}", "{time}": f"{time_s:.3f}"}
         arguments = [_filled(argument, values) for argument in self._arguments]
+        # An interrupt between its start and its entry into the list would leave a command that nobody ends.
+        with Interrupts() as interrupts:
+            self._start(arguments)
+        if interrupts.wanted:
+            signal.raise_signal(signal.SIGINT)
+
+    def _start(self, arguments: list[str]) -> None:
         try:
             # A session of its own: Ctrl-C is for us, and a shell's children can be ended with it.
             process = subprocess.Popen(
@@ -87,7 +95,7 @@ class Commands:
                 still.append(running)
             elif code is None:
                 self.counts.timed_out += 1
-                _end(running.process)
+                _end(running.process, signal.SIGKILL)  # without grace: events wait meanwhile
             elif code != 0:
                 self.counts.failed += 1
         self._running = still
@@ -121,9 +129,9 @@ def _filled(argument: str, values: dict[str, str]) -> str:
     return argument
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a command and what it started to end, and make them where they don't."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+def _end(process: subprocess.Popen[bytes], *numbers: int) -> None:
+    """End a command and what it started: by asking, then by force, unless told how."""
+    for number in numbers or (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
