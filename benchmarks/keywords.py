@@ -13,7 +13,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.enrolment import run_enrolment
+from benchmarks.keyword_cost import cost_table
 from benchmarks.report import Report
 from benchmarks.streams import (
     HOP,
@@ -44,18 +45,18 @@ from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.keywords import KeywordNet
-from rtaudio.nn.speech import tensor_shapes
 from rtaudio.nn.weights import find_weights, load_weights, save_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
-from rtaudio.stream.timing import PERIOD_NS, time_stage
 
 CONDITIONS = ("clean", "10 dB noise", "10 dB + rooms")
 RATES = (0.5, 2.0)
 JUDGED = ("computer", "jarvis", "snowboy", "smart_mirror", "view_glass")
 """Words the goals speak of; of others there are too few voices."""
 PASSES, QUICK_PASSES = 6, 2
+PEER_PASSES = 2
+"""Of the streams without words, as many are given to peers: they run in Python, some in 250 µs a hop."""
 WITHIN = {"computer": ("hey_computer",)}
 """Phrases that hold a word: no negatives of it."""
 
@@ -204,55 +205,22 @@ def latency_table(report: Report, net: KeywordNet, material: Material, threshold
     report.goal("word end to event, p90 ms", float(p90), 200.0)
 
 
-def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
-    """What 10 ms cost: STFT, features, net, decision; and what a further word adds."""
-    table = report.table("µs for 10 ms, one thread", ["what", "warm", "paced at 10 ms"])
-    noise = 0.05 * np.random.default_rng(0).standard_normal((3000 if quick else 20000, HOP), np.float32)
-    few, many = 8, 40
-    wide = {w: _random_net(net, w) for w in (few, many)}
-    chains = {"STFT, net, decision": (net, net.words), f"the same, {few} words": (wide[few], wide[few].words)}
-    chains[f"the same, {many} words"] = (wide[many], wide[many].words)
-    cost = {}
-    for name, (stage, words) in chains.items():
-        chain = Pipeline([Analysis(2 * HOP, HOP), Spotter([stage], words)])
-        warm = float(np.mean(time_stage(chain, noise)[0]))
-        paced = float(np.median(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0]))
-        cost[name] = warm
-        table.row(name, warm, paced)
-    report.show(table)
-    names = list(cost)
-    report.goal("µs for 10 ms, features included", cost[names[0]], 15.0)
-    report.goal("µs for each further word", (cost[names[2]] - cost[names[1]]) / (many - few), 1.0)
-
-
-def _random_net(net: KeywordNet, n_words: int) -> KeywordNet:
-    from dataclasses import replace
-
-    config = replace(net.config, words=tuple(f"w{k}" for k in range(n_words)))
-    rng = np.random.default_rng(0)
-    shapes = tensor_shapes(config).items()
-    return KeywordNet(config, {n: (0.1 * rng.standard_normal(s)).astype(np.float32) for n, s in shapes})
-
-
-def peer_table(
-    report: Report, ours: dict[str, Scored], material: Material, thresholds: dict[str, float]
-) -> None:
+def peer_table(report: Report, ours: dict[str, Scored], material: Material) -> None:
     """The word all have in common, on the same streams, each at its own threshold for 0.5/h."""
     if WORD not in material.words or not peers():
         report.note(f"no peers here: they need recordings of {WORD!r}, pymicro-wakeword and pyopen-wakeword")
         return
     columns = ["system", *(f"{c}, missed %" for c in CONDITIONS), "false", "made h", "µs for 10 ms"]
     table = report.table(f"{WORD!r} at 0.5 false accepts an hour, beside others", columns)
-    detector, own = Detector(), ours[WORD]
-    count = sum(detector.events(s, thresholds[WORD]).size for s in own.others)
-    table.row(
-        "ours", *(100 * own.missed(detector, c, thresholds[WORD]) for c in CONDITIONS), count, own.hours, None
-    )
-    elsewhere = [s.wave for name, by in material.words.items() if name != WORD for s in by.values()]
+    detector = Detector()
+    own = replace(ours[WORD], others=ours[WORD].others[:PEER_PASSES])
+    threshold, count = threshold_for(own.others, detector, int(0.5 * own.hours))
+    missed = [100 * own.missed(detector, c, threshold) for c in CONDITIONS]
+    table.row("ours", *missed, count, own.hours, None)
     for name, make in peers().items():
         raw, spent = Detector(patience=1), []
         smooths, streams = [], {}
-        for wave in [*material.others, *elsewhere]:
+        for wave in material.others[:PEER_PASSES]:
             scores, micros = peer_scores(make, wave)
             smooths.append(raw.smooth(scores))
             spent.append(micros)
@@ -324,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         save_weights(path, weights.net, weights.config, weights.tensors, **card)
     latency_table(report, net, material, thresholds)
     if not args.quick:
-        peer_table(report, scored, material, thresholds)
+        peer_table(report, scored, material)
     cost_table(report, net, args.quick)
     run_enrolment(report, args.data, material.others, args.quick)
     if args.det:

@@ -41,8 +41,9 @@ def outputs(name):
 def test_outputs_are_the_golden_ones(name):
     golden = np.array(json.loads(GOLDEN.read_text())[name])
     got = outputs(name)[49::50, :8]
-    assert np.ptp(golden, axis=0).max() > 0.01
-    np.testing.assert_allclose(got, golden, atol=1e-5)
+    assert (np.ptp(golden, axis=0) > 0).all()
+    # Nobody says a keyword here: their scores are small, and held to three digits each.
+    np.testing.assert_allclose(got, golden, rtol=5e-3, atol=1e-9 if name == "keywords" else 1e-5)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -61,5 +62,6 @@ def test_shipped_weights_equal_torch_over_60_s(name):
 
 
 if __name__ == "__main__":
-    golden = {name: np.round(outputs(name)[49::50, :8].astype(float), 7).tolist() for name in SHIPPED}
+    rows = {name: outputs(name)[49::50, :8].tolist() for name in SHIPPED}
+    golden = {name: [[float(f"{x:.6g}") for x in row] for row in table] for name, table in rows.items()}
     GOLDEN.write_text(json.dumps(golden) + "\n")
