@@ -54,13 +54,12 @@ class Module:
 def pactl(*arguments: str) -> str:
     """Run `pactl` and return its output; DeviceError with its own words where it fails."""
     try:
-        # The C locale: in others, some versions of pactl print decimal commas into their JSON. As UTF-8:
-        # without it a description beyond ASCII is printed as "(null)".
+        # The C locale: in others, some versions of pactl print decimal commas into their JSON.
         done = subprocess.run(
             ["pactl", *arguments],
             capture_output=True,
             timeout=TIMEOUT_S,
-            env={**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""},
+            env={**os.environ, "LC_ALL": "C"},
             check=False,
         )
     except FileNotFoundError:

