@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -92,6 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
+        # Where it struck in code run from a string (a namedtuple being made), Python notes it as unhandled
+        # and would die of SIGINT at exit, instead of 130; running another string takes the note back.
+        exec("")
         return _fail("interrupted", INTERRUPTED)
     except RtaudioError as error:
         return _fail(" ".join(str(error).split()), error.exit_code)
@@ -100,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail(f"{error.filename or 'stdout'}: cannot be written: the disk is full", 2)
         if interrupts:  # C code makes other exceptions of it: numpy, while it is imported, an ImportError
             return _fail("interrupted", INTERRUPTED)
         if os.environ.get("RTAUDIO_DEBUG"):

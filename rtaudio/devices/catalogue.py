@@ -62,7 +62,8 @@ def find(devices: Sequence[DeviceInfo], query: int | str | None, kind: Kind) -> 
     wanted = query.casefold()
     exact = [device for device in able if wanted in (device.name.casefold(), (device.node or "").casefold())]
     part = [device for device in able if wanted in device.title.casefold()]
-    if not exact and not part:
+    # An empty name is a part of every other, and a variable that wasn't set rather than a wish.
+    if not wanted or (not exact and not part):
         raise DeviceError(f"no {kind} device matches {query!r}; {_near(able, wanted)}")
     return (exact or part)[0]
 

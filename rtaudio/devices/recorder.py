@@ -28,7 +28,7 @@ class Recorder:
     """
 
     def __init__(self, in_path: str | Path, out_path: str | Path, sample_rate: int) -> None:
-        if Path(in_path).absolute() == Path(out_path).absolute():
+        if Path(in_path).resolve() == Path(out_path).resolve():
             raise ConfigError(f"{in_path}: both recordings can't go to the same file")
         self.in_ring, self.out_ring = Ring(CAPACITY), Ring(CAPACITY)
         before = WavWriter(in_path, sample_rate)
@@ -71,7 +71,10 @@ class Recorder:
             self._thread = None
         self._drain()
         for _, file in self._files:
-            file.close()
+            try:
+                file.close()
+            except OSError as error:
+                self.error = AudioFileError(f"{file.path}: can't be written: {error.strerror}")
 
     def __enter__(self) -> Recorder:
         self.start()

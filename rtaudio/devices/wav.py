@@ -10,6 +10,8 @@ where 32 bits end (EBU Tech 3306).
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import struct
 from pathlib import Path
@@ -39,6 +41,15 @@ def header(sample_rate: int, n_samples: int) -> bytes:
     )
 
 
+def _create_beside(path: Path) -> tuple[Path, int]:
+    """A new file `name.part.wav`, or `name.part2.wav` and so on: one that is there is what a crash saved."""
+    for n in itertools.count(1):
+        part = path.with_suffix(f".part{n if n > 1 else ''}.wav")
+        with contextlib.suppress(FileExistsError):
+            return part, os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    raise AssertionError  # the count never ends
+
+
 class WavWriter:
     """Writes mono float32 samples to `path`; `write` may raise OSError, and what was written stays.
 
@@ -51,9 +62,8 @@ class WavWriter:
             raise AudioFileError(f"{self.path}: recordings are WAV, the name must end in .wav")
         if self.path.is_dir() or (self.path.exists() and not os.access(self.path, os.W_OK)):
             raise AudioFileError(f"{self.path}: can't be written")
-        self._part = self.path.with_suffix(".part.wav")
         try:
-            self._file = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+            self._part, self._file = _create_beside(self.path)
             os.pwrite(self._file, header(sample_rate, 0), 0)
         except OSError as error:
             raise AudioFileError(f"{self.path}: can't be written: {error.strerror}") from None
@@ -71,8 +81,14 @@ class WavWriter:
             os.pwrite(self._file, header(self.sample_rate, self.n_samples), 0)
 
     def close(self) -> None:
-        """Finish the file and give it its name. Does nothing the second time."""
+        """Finish the file and give it its name. Does nothing the second time.
+
+        Without a sample in it, as where no device could be opened, it never replaces another.
+        """
         if self._file < 0:
+            return
+        if self.n_samples == 0 and self.path.exists():
+            self.discard()
             return
         os.ftruncate(self._file, HEADER + 4 * self.n_samples)
         os.close(self._file)

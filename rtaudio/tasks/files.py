@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,6 +185,13 @@ def _interrupt_workers() -> None:
             os.kill(process.pid, signal.SIGINT)
 
 
+def _result(future: Future[FileResult], job: FileJob) -> FileResult:
+    try:
+        return future.result()
+    except BrokenProcessPool:  # one worker killed, for want of memory, ends them all
+        return FileResult(job, error=f"{job.source}: not done, a worker process was killed (out of memory?)")
+
+
 def process_files(
     build: Callable[[], NativeStage],
     jobs: Sequence[FileJob],
@@ -210,12 +218,12 @@ def process_files(
     context = multiprocessing.get_context("spawn")
     workers = min(processes, len(jobs))
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf_to_interrupts) as pool:
-        futures: list[Future[FileResult]] = [
-            pool.submit(_work, build, job, resume, stage_rate) for job in jobs
-        ]
+        futures: dict[Future[FileResult], FileJob] = {
+            pool.submit(_work, build, job, resume, stage_rate): job for job in jobs
+        }
         try:
             for future in as_completed(futures):
-                result = future.result()
+                result = _result(future, futures[future])
                 if progress is not None:
                     progress(result.seconds)
                 yield result

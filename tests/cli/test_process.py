@@ -67,6 +67,27 @@ def test_an_interrupt_ends_the_stream_and_prints_the_summary(model, tmp_path, nu
     assert os.listdir(tmp_path) == []
 
 
+def test_an_interrupt_in_code_from_a_string_is_130_as_anywhere():
+    code = (
+        "import sys\n"
+        "from rtaudio.cli import main\n"
+        "main.build_parser = lambda: exec('raise KeyboardInterrupt')\n"
+        "sys.exit(main.main([]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "rtaudio: interrupted\n")
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="there is no /dev/full, a disk that is always full"
+)
+def test_a_full_disk_under_stdout_is_told_in_a_line():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "rtaudio", "devices", "--json"]
+        done = subprocess.run(command, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "rtaudio: stdout: cannot be written: the disk is full\n")
+
+
 def test_an_interrupt_leaves_no_half_file(model, tmp_path):
     source = tmp_path / "long.wav"
     sf.write(source, np.zeros(48000 * 600, np.int16), 48000)

@@ -41,6 +41,7 @@ def test_devices_are_found_by_index_name_or_part(query, kind, index):
         ("USB Headst", "input", "did you mean 'USB Headset'"),
         ("scarlet 2i3", "output", "'Scarlett 2i2'"),
         ("zzz", "input", "there are 'alsa_input.usb-focusrite', 'HDA Intel Mic'"),
+        ("", "input", "no input device matches ''; there are"),
         (0, "input", "device 0 .* has no input channels"),
         (9, "input", "no device has index 9: the list goes from 0 to 4"),
     ],

@@ -85,6 +85,38 @@ def test_paths_that_cannot_be_written_are_refused_at_once(tmp_path, name):
     assert os.listdir(tmp_path) == ["folder.wav"]
 
 
-def test_one_file_for_both_is_refused(tmp_path):
+@pytest.mark.parametrize("other", ["a.wav", "folder/../a.wav", "link.wav"])
+def test_one_file_for_both_is_refused(tmp_path, other):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.wav").symlink_to("a.wav")
     with pytest.raises(ConfigError, match="the same file"):
-        Recorder(tmp_path / "a.wav", tmp_path / "a.wav", RATE)
+        Recorder(tmp_path / "a.wav", tmp_path / other, RATE)
+
+
+def test_what_a_killed_program_recorded_is_kept(tmp_path):
+    killed = WavWriter(tmp_path / "x.wav", RATE)
+    killed.write(NOISE)
+    after = WavWriter(tmp_path / "x.wav", RATE)
+    after.write(-NOISE)
+    after.close()
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "x.part.wav", dtype="float32")[0], NOISE)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "x.wav", dtype="float32")[0], -NOISE)
+    killed.discard()
+
+
+def test_an_empty_recording_replaces_nothing(tmp_path):
+    (tmp_path / "in.wav").write_bytes(b"the good old one")
+    with Recorder(tmp_path / "in.wav", tmp_path / "out.wav", RATE):
+        pass
+    assert (tmp_path / "in.wav").read_bytes() == b"the good old one"
+    assert sorted(os.listdir(tmp_path)) == ["in.wav", "out.wav"]
+
+
+def test_one_that_cannot_be_finished_is_told_and_the_other_is(tmp_path):
+    rec = Recorder(tmp_path / "in.wav", tmp_path / "out.wav", RATE)
+    (tmp_path / "in.part.wav").unlink()
+    rec.out_ring.push(NOISE[:480])
+    rec.stop()
+    rec.stop()
+    assert str(rec.error) == f"{tmp_path}/in.wav: can't be written: No such file or directory"
+    assert soundfile.info(tmp_path / "out.wav").frames == 480

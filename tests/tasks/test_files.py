@@ -1,5 +1,6 @@
 import functools
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,18 @@ def test_a_folder_keeps_its_tree_and_one_bad_file_stops_nothing(tmp_path, proces
         str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()
     )
     assert written == ["a.wav", "deep/er/b.flac"]
+
+
+def build_or_die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_an_error_of_its_files(tmp_path):
+    make_tree(tmp_path / "in")
+    jobs = plan_jobs([str(tmp_path / "in")], None, str(tmp_path / "out"))
+    results = list(process_files(build_or_die, jobs, processes=2))
+    assert sorted(r.job.source for r in results) == sorted(job.source for job in jobs)
+    assert all("a worker process was killed" in r.error for r in results)
 
 
 def test_resume_redoes_what_is_missing_or_older(tmp_path):
