@@ -10,7 +10,8 @@ from rtaudio.stream.worker import WorkerStage
 
 
 def build(model, device):
-    wanted = argparse.Namespace(model=model, strength=0.5, atten_limit=24.0, device=device)
+    options = {"model": model, "strength": 0.5, "atten_limit": 24.0, "precision": "float32"}
+    wanted = argparse.Namespace(**options, device=device, input=None)
     return denoise_live._build(wanted)
 
 
