@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -46,6 +46,36 @@ class Block(nn.Module):
         )
         y = x + torch.relu(functional.linear(mixed, self.pointwise.weight[:, :, 0], self.pointwise.bias))
         return y, padded[:, padded.shape[1] - self.reach :]
+
+
+class LevelConfig(Protocol):
+    """What `over_level` needs to know of a net."""
+
+    @property
+    def power_floor(self) -> float: ...
+
+    @property
+    def level_decay(self) -> float: ...
+
+
+def over_level(spectrum: Tensor, level: Tensor, bands: Tensor, config: LevelConfig) -> tuple[Tensor, Tensor]:
+    """Log band powers over their running mean, `(B, T, n_bands)`, and the mean's new state `(B, 2)`.
+
+    The mean is exponential and corrected for its zero start, so the first frame already counts in full.
+    In float64: a float32 logarithm near -10 is off by 1e-6, which a trained net makes 1e-4 of.
+    """
+    real, imaginary = spectrum.float().unbind(-1)  # a sum over an axis of two is ten times slower
+    power = real * real + imaginary * imaginary
+    logs = torch.log10((power @ bands.T + config.power_floor).double())
+    decay = config.level_decay
+    mean, weight = level.unbind(1)
+    means = []
+    for frame_level in logs.mean(-1).unbind(1):
+        mean = decay * mean + (1 - decay) * frame_level
+        weight = decay * weight + (1 - decay)
+        means.append(mean / weight)
+    features = logs - torch.stack(means, 1).unsqueeze(-1)
+    return features.float(), torch.stack([mean, weight], 1)
 
 
 @dataclass
@@ -89,29 +119,10 @@ class DenoiseNet(nn.Module):
         level = like.new_zeros(batch, 2, dtype=torch.float64)
         return DenoiseState(level, past, recurrent, recurrent.clone())
 
-    def features(self, spectrum: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Log band powers over their running mean, `(B, T, n_bands)`, and the mean's new state.
-
-        The mean is exponential and corrected for its zero start, so the first frame already counts in full.
-        In float64: a float32 logarithm near -10 is off by 1e-6, which a trained net makes 1e-4 of.
-        """
-        real, imaginary = spectrum.float().unbind(-1)  # a sum over an axis of two is ten times slower
-        power = real * real + imaginary * imaginary
-        bands = torch.log10((power @ self.bands.T + self.config.power_floor).double())
-        decay = self.config.level_decay
-        mean, weight = level.unbind(1)
-        means = []
-        for frame_level in bands.mean(-1).unbind(1):
-            mean = decay * mean + (1 - decay) * frame_level
-            weight = decay * weight + (1 - decay)
-            means.append(mean / weight)
-        features = bands - torch.stack(means, 1).unsqueeze(-1)
-        return features.float(), torch.stack([mean, weight], 1)
-
     def run(self, spectrum: Tensor, state: DenoiseState) -> tuple[Tensor, DenoiseState]:
         """Gains `(B, T, n_bins)` in 0..1 for spectrum `(B, T, n_bins, 2)`, going on from `state`."""
         with torch.no_grad():
-            features, level = self.features(spectrum, state.level)
+            features, level = over_level(spectrum, state.level, self.bands, self.config)
         x = torch.relu(self.inp(features))
         pasts = []
         for block, past in zip(self.blocks, state.past, strict=True):

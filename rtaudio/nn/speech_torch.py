@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rtaudio.nn.denoise_torch import Block
+from rtaudio.nn.denoise_torch import Block, over_level
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.speech_config import SpeechConfig, mel_bands
 
@@ -68,25 +68,6 @@ class SpeechNet(nn.Module):
             like.new_zeros(batch, c.n_outputs),
         )
 
-    @torch.no_grad()
-    def features(self, spectrum: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Log band powers over their running mean, `(B, T, n_bands)`, and the mean's new state.
-
-        In float64 up to the difference, as the native step.
-        """
-        real, imaginary = spectrum.float().unbind(-1)
-        power = real * real + imaginary * imaginary
-        bands = torch.log10((power @ self.bands.T + self.config.power_floor).double())
-        decay = self.config.level_decay
-        mean, weight = level.unbind(1)
-        means = []
-        for frame_level in bands.mean(-1).unbind(1):
-            mean = decay * mean + (1 - decay) * frame_level
-            weight = decay * weight + (1 - decay)
-            means.append(mean / weight)
-        features = bands - torch.stack(means, 1).unsqueeze(-1)
-        return features.float(), torch.stack([mean, weight], 1)
-
     def logits(self, features: Tensor, past: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """y `(B, T / stride, n_outputs)` of features `(B, T, n_bands)`, T a multiple of stride."""
         batch, frames, bands = features.shape
@@ -107,7 +88,7 @@ class SpeechNet(nn.Module):
     def run(self, spectrum: Tensor, state: SpeechState) -> tuple[Tensor, SpeechState]:
         """Outputs `(B, T, n_outputs)` for spectrum `(B, T, n_bins, 2)`, going on from `state`."""
         stride, waiting = self.config.stride, state.gathered.shape[1]
-        features, level = self.features(spectrum, state.level)
+        features, level = over_level(spectrum, state.level, self.bands, self.config)
         gathered = torch.cat([state.gathered, features], 1)
         whole = gathered.shape[1] // stride * stride
         logits, past = self.logits(gathered[:, :whole], state.past)

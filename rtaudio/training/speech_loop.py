@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from rtaudio.nn.denoise_torch import over_level
 from rtaudio.nn.speech_torch import SpeechNet
 from rtaudio.nn.weights import save_weights
 from rtaudio.training.curves import save_speech_curves
@@ -66,7 +67,7 @@ class SpeechLoop(Loop):
 
 def features_of(net: SpeechNet, spectra: Tensor) -> Tensor:
     """Features `(B, T, n_bands)` of spectra, from a stream's start."""
-    return net.features(spectra, net.initial_state(len(spectra)).level)[0]
+    return over_level(spectra, net.initial_state(len(spectra)).level, net.bands, net.config)[0]
 
 
 @torch.no_grad()
