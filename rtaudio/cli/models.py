@@ -50,14 +50,15 @@ def _scores_of_run(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(name: str) -> dict[str, Any]:
+    from rtaudio.nn.denoise_config import DenoiseConfig
     from rtaudio.nn.weights import find_weights, load_weights
 
     path = find_weights(name)
     weights = load_weights(path)
-    sizes = weights.config
     latency_ms = None
     if weights.net == "denoise":  # what only listens delays nothing
-        latency_ms = 1000 * (sizes["n_fft"] - sizes["hop_length"]) / sizes["sample_rate"]
+        config = DenoiseConfig(**weights.config)
+        latency_ms = 1000 * config.latency / config.sample_rate
     return {
         "name": name,
         "net": weights.net,

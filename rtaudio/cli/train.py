@@ -33,13 +33,18 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with speech/ and noise/, each with index.csv"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs") / net, help=f"checkpoints, curves, weights (runs/{net})"
-    )
+    parser.add_argument("--out", type=Path, help=f"checkpoints, curves, weights (runs/{net})")
     parser.add_argument("--cache", type=Path, help="decoded recordings, 120-350 MB an hour (OUT/cache)")
     parser.add_argument("--hours", type=float, default=1.0, help="wall-clock length of the run (1.0)")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
     if net == "denoise":
+        parser.add_argument(
+            "--model",
+            metavar="NAME|FILE.toml",
+            default="standard",
+            help="recipe of the net: standard, low-latency, cnn, or a file like those in"
+            " rtaudio/training/recipes (standard)",
+        )
         parser.add_argument(
             "--start", metavar="NAME|FILE", help="begin with a shipped model's weights, or a file's"
         )
@@ -66,8 +71,10 @@ def run(args: argparse.Namespace) -> int:
     from rtaudio.nn.weights import find_weights
     from rtaudio.training.denoise import TrainPaths, train_denoise
     from rtaudio.training.loop import RunConfig
+    from rtaudio.training.recipes import load_recipe
 
-    paths = TrainPaths(args.data, args.out, args.cache or args.out / "cache")
+    out = args.out or Path("runs") / (args.model if args.net == "denoise" else args.net)
+    paths = TrainPaths(args.data, out, args.cache or out / "cache")
     batch = RunConfig.batch if args.net == "denoise" else SPEECH_BATCH
     config = RunConfig(
         hours=args.hours, batch=batch, seed=args.seed, rate=args.rate, device=args.device,
@@ -75,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     if args.net == "denoise":
         start = find_weights(args.start) if args.start else None
-        train_denoise(paths, config, resume=args.resume, start=start)
+        train_denoise(paths, config, load_recipe(args.model), resume=args.resume, start=start)
         return 0
     from rtaudio.training.speech_loop import train_speech
 

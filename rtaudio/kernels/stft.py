@@ -34,11 +34,14 @@ def shift_in(history: int, size: int, x: int, hop_length: int) -> None:
 
 @numba.njit("void(int64, int64, int64, int64, int64, int64)", **JIT)
 def _synthesise(words: int, state: int, overlap: int, work: int, x: int, out: int) -> None:
-    """One frame of `synthesis_step`, whose words (n_fft, hop_length, plan, window) lie at `words`."""
-    sizes = i64(words, 4)
+    """One frame of `synthesis_step`, whose words (n_fft, hop_length, lead, plan, window) lie at `words`.
+
+    The window is zero for `lead` samples: what comes after those is complete, and before them old.
+    """
+    sizes = i64(words, 5)
     n_fft, hop_length = sizes[0], sizes[1]
-    irfft_add(state + sizes[2], work, x, state + sizes[3], overlap)
-    move_down(out, overlap, hop_length)
+    irfft_add(state + sizes[3], work, x, state + sizes[4], overlap)
+    move_down(out, overlap + 4 * sizes[2], hop_length)
     move_down(overlap, overlap + 4 * hop_length, n_fft - hop_length)
     tail = f32(overlap + 4 * (n_fft - hop_length), hop_length)
     for i in range(hop_length):
@@ -68,17 +71,17 @@ def analysis_batch_step(state: int, x: int, out: int) -> None:
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def synthesis_step(state: int, x: int, out: int) -> None:
-    """Words: n_fft, hop_length, offsets of plan, window, overlap, work."""
-    words = i64(state, 6)
-    _synthesise(state, state, state + words[4], state + words[5], x, out)
+    """Words: n_fft, hop_length, lead, offsets of plan, window, overlap, work."""
+    words = i64(state, 7)
+    _synthesise(state, state, state + words[5], state + words[6], x, out)
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def synthesis_batch_step(state: int, x: int, out: int) -> None:
     """Words: streams, then as in `synthesis_step`; overlap has a row a stream, work is anyone's."""
-    words = i64(state, 7)
+    words = i64(state, 8)
     n_fft, hop_length = words[1], words[2]
     for k in range(words[0]):
-        overlap = state + words[5] + 4 * n_fft * k
+        overlap = state + words[6] + 4 * n_fft * k
         spectrum = x + 4 * (n_fft + 2) * k
-        _synthesise(state + 8, state, overlap, state + words[6], spectrum, out + 4 * hop_length * k)
+        _synthesise(state + 8, state, overlap, state + words[7], spectrum, out + 4 * hop_length * k)

@@ -43,6 +43,34 @@ def make_window(name: str, size: int) -> Window:
     raise ValueError(f"window={name!r} must be one of {', '.join(NAMES)}")
 
 
+def window_pair(name: str, n_fft: int, hop_length: int) -> tuple[Window, Window]:
+    """Analysis window by name, and the synthesis window before scaling: the same, but for "asymmetric".
+
+    That one hears long and waits short: the analysis window rises over all but the last hop and falls
+    over that, the synthesis window is zero but for the last two hops. What is lost beside a symmetric
+    window of `n_fft` is little resolution; the delay is that of a window of two hops (Mauler and Martin
+    2007, "A low delay, variable resolution, perfect reconstruction spectral analysis-synthesis system for
+    speech enhancement"). Raises ValueError for an unknown name or a hop over half of n_fft.
+    """
+    if name != "asymmetric":
+        window = make_window(name, n_fft)
+        return window, window
+    if not 1 <= hop_length <= n_fft // 2:
+        raise ValueError(f"hop_length={hop_length} must be 1 to n_fft / 2, {n_fft // 2}, for {name} windows")
+    rise, fall = (0.5 * np.pi * np.arange(size) / size for size in (n_fft - hop_length, hop_length))
+    analysis = np.concatenate([np.sin(rise), np.cos(fall)])
+    shape = np.zeros(n_fft)
+    ends = slice(n_fft - 2 * hop_length, n_fft)
+    shape[ends] = make_window("hann", 2 * hop_length)
+    shape[ends] /= np.maximum(analysis[ends], 1e-9)  # 0 / 0 where both windows begin
+    return analysis, shape
+
+
+def pair_latency(name: str, n_fft: int, hop_length: int) -> int:
+    """Samples from input to output of analysis and overlap-add with the windows of `window_pair`."""
+    return hop_length if name == "asymmetric" else n_fft - hop_length
+
+
 def overlap_weight(analysis: Window, synthesis: Window, hop_length: int) -> Window:
     """Sum of analysis * synthesis over all frames that cover a sample: one period, `hop_length`."""
     product = np.zeros(-(-analysis.size // hop_length) * hop_length)
@@ -68,6 +96,11 @@ def dual_window(analysis: Window, synthesis: Window, hop_length: int) -> Window:
             f"largest, {np.max(weight):.3g}; use a shorter hop or a window that is not zero there"
         )
     return synthesis / weight[np.arange(analysis.size) % hop_length]
+
+
+def leading_zeros(window: Window) -> int:
+    """Samples a window is zero for at its beginning, but for the one a periodic window begins with."""
+    return max(int(np.flatnonzero(window)[0]) - 1, 0)
 
 
 def sinc_rows(offset: Window, half_width: float, beta: float, cutoff: float = 1.0) -> Window:

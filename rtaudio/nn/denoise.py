@@ -22,6 +22,8 @@ from rtaudio.stream.stage import CHEAPER, FULL, NativeStage, Spec
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
+LSTM_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 NET_NAME = "denoise"
 """What a weights file of this net says it is for."""
 
@@ -29,14 +31,17 @@ NET_NAME = "denoise"
 def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight, as in the torch module's `state_dict`."""
     channels, hidden = config.channels, config.hidden
-    return {
-        "inp.weight": (channels, config.n_bands),
-        "inp.bias": (channels,),
-        **conv_shapes(channels, config.kernel_size, len(config.dilations)),
+    recurrent = {
         "lstm.weight_ih_l0": (4 * hidden, channels),
         "lstm.weight_hh_l0": (4 * hidden, hidden),
         "lstm.bias_ih_l0": (4 * hidden,),
         "lstm.bias_hh_l0": (4 * hidden,),
+    }
+    return {
+        "inp.weight": (channels, config.n_bands),
+        "inp.bias": (channels,),
+        **conv_shapes(channels, config.kernel_size, len(config.dilations)),
+        **(recurrent if hidden else {}),
         "out.weight": (config.n_bins, hidden + channels),
         "out.bias": (config.n_bins,),
     }
@@ -44,13 +49,11 @@ def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
 
 def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str] = FLOAT32) -> Pipeline:
     """The layers alone: features `(n_bands,)` in, gains `(n_bins,)` of 0..1 out."""
-    weight_ih, weight_hh, bias_ih, bias_hh = (
-        tensors[f"lstm.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    )
-    lstm = Lstm(weight_ih, weight_hh, bias_ih, bias_hh, precisions)
+    parts = [tensors[f"lstm.{name}_l0"] for name in LSTM_PARTS] if config.hidden else []
+    recurrent = [Beside(Lstm(*parts, precisions))] if parts else []
     inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", precisions)
     out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", precisions)
-    return Pipeline([inp, *conv_blocks(tensors, config.dilations, precisions), Beside(lstm), out])
+    return Pipeline([inp, *conv_blocks(tensors, config.dilations, precisions), *recurrent, out])
 
 
 class Denoiser(NativeStage):

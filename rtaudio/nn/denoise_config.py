@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
+from rtaudio.kernels.window import pair_latency
 
 
 @dataclass(frozen=True)
 class DenoiseConfig:
     """Sizes of the denoiser net.
 
-    - window: analysis and synthesis window, by its name in `rtaudio.dsp`.
+    - window: of analysis and synthesis, by its name in `rtaudio.dsp`. "asymmetric" hears n_fft samples and
+      delays by a hop.
     - n_bands: ERB-spaced bands the net hears; it sets a gain for every bin. With 128 a band is a bin up to
       1 kHz and two at 2.5 kHz, so that the harmonics of a voice are told apart.
     - channels, kernel_size, dilations: causal convolution blocks over frames.
-    - hidden: LSTM state.
+    - hidden: LSTM state; 0 for a net of convolutions alone.
     - level_tau_s: time constant of the running mean of the level, taken from the features.
     - power_floor: added to band power before log10. 1e-10 is the power a bin gets from noise of
       about -127 dBFS, below what 16 bits store.
@@ -41,15 +43,22 @@ class DenoiseConfig:
         object.__setattr__(self, "dilations", tuple(self.dilations))
         if not 2 <= self.n_bands <= self.n_bins:
             raise ConfigError(f"n_bands={self.n_bands} must be 2 to the number of bins, {self.n_bins}")
-        for name in ("sample_rate", "hop_length", "channels", "kernel_size", "hidden", "level_tau_s"):
+        for name in ("sample_rate", "hop_length", "channels", "kernel_size", "level_tau_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name)} must be above 0")
+        if self.hidden < 0:
+            raise ConfigError(f"hidden={self.hidden} must be 0 (no LSTM) or more")
         if not self.dilations or min(self.dilations) < 1:
             raise ConfigError(f"dilations={self.dilations} must be one or more numbers, each at least 1")
 
     @property
     def n_bins(self) -> int:
         return self.n_fft // 2 + 1
+
+    @property
+    def latency(self) -> int:
+        """Samples from input to output, but for those of the hop itself."""
+        return pair_latency(self.window, self.n_fft, self.hop_length)
 
     @property
     def level_decay(self) -> float:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from rtaudio.nn.denoise import LSTM_PARTS
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
 from rtaudio.nn.stft_torch import TRANSFORMS, put
 
@@ -39,7 +40,7 @@ class HopState:
     - history, overlap: `(B, n_fft - hop_length)` samples heard, and samples not yet complete.
     - level: `(B, 2)` float64, running mean of the log level and the weight it has gathered.
     - past: `(B, slots, channels)`, a ring per block of the frames its convolution still needs.
-    - hidden, cell: `(B, hidden)`.
+    - hidden, cell: `(B, hidden)`, of no size where there is no LSTM.
     - position: `()` int64, hops so far; where in their rings all streams are.
     """
 
@@ -89,14 +90,16 @@ class DenoiseHop:
         self.config, self.dtype, self.device = config, dtype, device
         self.transform = TRANSFORMS[transform](config, device)
         self._bands = put(erb_bands(config).T.repeat(2, 0), device)  # (2 n_bins, n_bands)
+        self._lead = config.n_fft - config.hop_length - config.latency  # samples that are old in an overlap
         self._power_floor = torch.full((config.n_bands,), config.power_floor, device=device)
         self._one = torch.ones((), device=device)
         self._block_now, self._block_past, self._block_bias = (
             put(stack, device, dtype) for stack in _blocks(config, tensors)
         )
-        self._lstm_input, self._lstm_hidden, self._lstm_bias = (
-            put(matrix, device, dtype) for matrix in _lstm(tensors)
-        )
+        if config.hidden:
+            self._lstm_input, self._lstm_hidden, self._lstm_bias = (
+                put(matrix, device, dtype) for matrix in _lstm(tensors)
+            )
         self._inp_weight, self._inp_bias, self._out_weight, self._out_bias = (
             put(tensors[name].T, device, dtype)
             for name in ("inp.weight", "inp.bias", "out.weight", "out.bias")
@@ -140,7 +143,7 @@ class DenoiseHop:
         factors = torch.lerp(self._one, torch.maximum(gains, floor), strength)
         added = self.transform.synthesise(spectrum * factors.unsqueeze(2))
         total = added + functional.pad(state.overlap, (0, hop_length))
-        y, overlap = total[:, :hop_length], total[:, hop_length:]
+        y, overlap = total[:, self._lead : self._lead + hop_length], total[:, hop_length:]
         return y, Heard(frame[:, hop_length:], overlap, level, frames, slots, hidden, cell)
 
     def _features(self, spectrum: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,7 +159,7 @@ class DenoiseHop:
 
     def _net(self, features: Tensor, state: HopState) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Gains `(B, n_bins)`, the blocks' newest frames and their slots, hidden and cell."""
-        streams, blocks, hidden_size = len(features), len(self.config.dilations), self.config.hidden
+        streams, blocks = len(features), len(self.config.dilations)
         slots = (state.position - self._lags) % self._sizes + self._offsets
         known = state.past.index_select(1, slots[blocks:]).view(streams, blocks, -1)
         known = torch.baddbmm(self._block_bias, known.transpose(0, 1), self._block_past)
@@ -164,13 +167,20 @@ class DenoiseHop:
         for k in range(blocks):
             frames.append(x)
             x = x + torch.addmm(known[k], x, self._block_now[k]).relu()
-        gates = torch.addmm(self._lstm_bias, state.hidden, self._lstm_hidden)
-        gates = torch.addmm(gates, x, self._lstm_input).float()
-        i, f, o = gates[:, : 3 * hidden_size].sigmoid().chunk(3, 1)
-        cell = torch.addcmul(f * state.cell, i, gates[:, 3 * hidden_size :].tanh())
-        hidden = (o * cell.tanh()).to(self.dtype)
-        logits = torch.addmm(self._out_bias, torch.cat([hidden, x], 1), self._out_weight)
+        hidden, cell = state.hidden, state.cell
+        if self.config.hidden:
+            hidden, cell = self._lstm(x, hidden, cell)
+            x = torch.cat([hidden, x], 1)
+        logits = torch.addmm(self._out_bias, x, self._out_weight)
         return logits.float().sigmoid(), torch.stack(frames, 1), slots[:blocks], hidden, cell
+
+    def _lstm(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """New hidden and cell."""
+        gates = torch.addmm(self._lstm_bias, hidden, self._lstm_hidden)
+        gates = torch.addmm(gates, x, self._lstm_input).float()
+        i, f, o = gates[:, : 3 * self.config.hidden].sigmoid().chunk(3, 1)
+        cell = torch.addcmul(f * cell, i, gates[:, 3 * self.config.hidden :].tanh())
+        return (o * cell.tanh()).to(self.dtype), cell
 
     def remember(self, state: HopState, heard: Heard, y: Tensor, active: Tensor) -> Tensor:
         """Write what a hop adds into `state`, in place, and return what is to be heard of `y`.
@@ -214,8 +224,7 @@ def _lstm(tensors: Tensors) -> tuple[NDArray[np.float32], ...]:
         i, f, g, o = np.split(rows, 4)
         return np.concatenate([i, f, o, g]).T
 
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    inputs, hidden, *biases = (order(tensors[f"lstm.{name}_l0"]) for name in names)
+    inputs, hidden, *biases = (order(tensors[f"lstm.{name}_l0"]) for name in LSTM_PARTS)
     return inputs, hidden, biases[0] + biases[1]
 
 

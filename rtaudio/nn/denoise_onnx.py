@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
+from rtaudio.nn.denoise import LSTM_PARTS
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
 from rtaudio.nn.manifest import FrontEnd, Manifest
 from rtaudio.nn.manifest_toml import write_manifest
@@ -32,10 +33,10 @@ def denoise_graph(config: DenoiseConfig, tensors: dict[str, Floats]) -> Graph:
         parts = ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
         taps, taps_bias, weight, bias = (tensors[f"blocks.{i}.{part}"] for part in parts)
         x = add_conv(graph, x, [taps, taps_bias, weight[:, :, 0], bias], dilation, f"past_{i}")
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    h = add_lstm(graph, x, [tensors[f"lstm.{name}_l0"] for name in names])
-    joined = graph.node("Concat", h, x, axis=1)
-    gains = graph.node("Sigmoid", graph.dense(joined, tensors["out.weight"], tensors["out.bias"]))
+    if config.hidden:
+        h = add_lstm(graph, x, [tensors[f"lstm.{name}_l0"] for name in LSTM_PARTS])
+        x = graph.node("Concat", h, x, axis=1)
+    gains = graph.node("Sigmoid", graph.dense(x, tensors["out.weight"], tensors["out.bias"]))
     column = graph.node("Unsqueeze", gains, graph.const([2], np.int64))
     graph.output("enhanced", graph.node("Mul", spectrum, column), 1, config.n_bins, 2)
     graph.output("gains", gains, 1, config.n_bins)
@@ -93,7 +94,7 @@ def describe(config: DenoiseConfig, weights: Weights, graph: Graph, name: str, m
         sample_rate=config.sample_rate,
         hop_length=config.hop_length,
         look_ahead=0,
-        delay=config.n_fft - config.hop_length,
+        delay=config.latency,
         front_end=FrontEnd("stft", config.n_fft, config.window),
         nets=(graph.net(name, model),),
     )

@@ -77,7 +77,7 @@ class DenoiseStream:
         self.config, self.streams, self.device = config, streams, device
         hop_length = config.hop_length
         self.in_spec = self.out_spec = Spec((hop_length,) if streams == 1 else (streams, hop_length))
-        self.latency = config.n_fft - hop_length
+        self.latency = config.latency
         self._hop = DenoiseHop(config, tensors, device=device, transform=transform, dtype=DTYPES[dtype])
         self._state = self._hop.initial_state(streams)
         self._buffers = host = _buffers(streams, hop_length, AUDIO[audio], device)

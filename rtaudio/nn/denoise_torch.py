@@ -5,7 +5,7 @@ Per frame of spectrum S, with p = |S|²::
     e = log10(bands @ p + floor)     log power in ERB bands
     f = e - running mean of e        level-independent features
     x = relu(inp(f)); per block: x = x + relu(pointwise(depthwise(x)))
-    h = LSTM(x); gains = sigmoid(out([h, x]))
+    h = LSTM(x); gains = sigmoid(out([h, x])), or of x alone where there is no LSTM
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class DenoiseState:
 
     - level: `(B, 2)`, running mean of the log level and the weight it has gathered.
     - past: per block `(B, reach, channels)`, the frames its convolution still needs.
-    - hidden, cell: `(1, B, hidden)`.
+    - hidden, cell: `(1, B, hidden)`, of no size where there is no LSTM.
     """
 
     level: Tensor
@@ -106,7 +106,8 @@ class DenoiseNet(nn.Module):
         self.blocks = nn.ModuleList(
             [Block(config.channels, config.kernel_size, dilation) for dilation in config.dilations]
         )
-        self.lstm = nn.LSTM(config.channels, config.hidden, batch_first=True)
+        if config.hidden:
+            self.lstm = nn.LSTM(config.channels, config.hidden, batch_first=True)
         self.out = nn.Linear(config.hidden + config.channels, config.n_bins)
 
     def initial_state(self, batch: int = 1) -> DenoiseState:
@@ -128,8 +129,11 @@ class DenoiseNet(nn.Module):
         for block, past in zip(self.blocks, state.past, strict=True):
             x, past = block(x, past)
             pasts.append(past)
-        h, (hidden, cell) = self.lstm(x, (state.hidden, state.cell))
-        gains = torch.sigmoid(self.out(torch.cat([h, x], dim=-1)).float())
+        hidden, cell = state.hidden, state.cell
+        if self.config.hidden:
+            h, (hidden, cell) = self.lstm(x, (hidden, cell))
+            x = torch.cat([h, x], dim=-1)
+        gains = torch.sigmoid(self.out(x).float())
         return gains, DenoiseState(level, pasts, hidden, cell)
 
     def forward(self, spectrum: Tensor) -> Tensor:

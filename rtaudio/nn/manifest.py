@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import ModelError
+from rtaudio.kernels.window import pair_latency
 
 FORMAT, VERSION = "rtaudio-onnx", 2
 
@@ -136,7 +137,9 @@ class FrontEnd:
 
     def delay(self, hop_length: int) -> int:
         """Samples from input to output where the nets have no look-ahead."""
-        return 0 if self.kind == "samples" else self.n_fft - hop_length
+        if self.kind == "samples":
+            return 0
+        return pair_latency(self.window if self.kind == "stft" else "rect", self.n_fft, hop_length)
 
     def data_sizes(self, hop_length: int) -> list[tuple[int, int]]:
         """Numbers in and out of each net, a step."""

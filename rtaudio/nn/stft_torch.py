@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtaudio.kernels.window import dual_window, make_window
+from rtaudio.kernels.window import dual_window, window_pair
 from rtaudio.nn.denoise_config import DenoiseConfig
 
 
@@ -69,5 +69,5 @@ def put(array: NDArray[Any], device: torch.device, dtype: torch.dtype | None = N
 
 def _windows(config: DenoiseConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Window of analysis, and of synthesis after an inverse FFT without its 1/n."""
-    window = make_window(config.window, config.n_fft)
-    return window, dual_window(window, window, config.hop_length) / config.n_fft
+    window, shape = window_pair(config.window, config.n_fft, config.hop_length)
+    return window, dual_window(window, shape, config.hop_length) / config.n_fft

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtaudio.errors import ConfigError
-from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.training.curves import save_curves, save_spectrograms
 from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store
 from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
 from rtaudio.training.export import export_weights
 from rtaudio.training.loop import RunConfig, Trainer
-from rtaudio.training.mixing import MixConfig, Mixer
+from rtaudio.training.mixing import Mixer
+from rtaudio.training.recipes import Recipe
 
 VALIDATION_PAIRS, VALIDATION_S = 64, 4.0
 SHOWN_FLOOR_DB = -24.0  # of the spectrogram: what the live denoiser leaves of a pause by default
@@ -52,9 +52,8 @@ class TrainPaths:
 def train_denoise(
     paths: TrainPaths,
     run: RunConfig,
+    recipe: Recipe,
     *,
-    net: DenoiseConfig | None = None,
-    mix: MixConfig | None = None,
     resume: bool = False,
     start: Path | None = None,
     console: Console | None = None,
@@ -64,12 +63,10 @@ def train_denoise(
     `start` is a weights file to begin with, in place of random weights.
     """
     console = console or Console()
-    net = net or DenoiseConfig()
     check_start(paths, run, resume)
     paths.out.mkdir(parents=True, exist_ok=True)
     store = decoded(paths, run, console)
-    mixer = Mixer(store, "train", mix or MixConfig(net.n_fft, net.hop_length), run.seed)
-    trainer = Trainer(net, run, mixer)
+    trainer = Trainer(recipe.net, run, Mixer(store, "train", recipe.mix, run.seed))
     if resume:
         trainer.resume(paths.checkpoint)
     elif start is not None:
@@ -178,5 +175,4 @@ def validate(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, loss: float
 def audio_hours(trainer: Trainer) -> float:
     """Hours of mixed audio the net has heard."""
     mix = trainer.mixer.config
-    item_s = mix.n_frames * mix.hop_length / SAMPLE_RATE
-    return trainer.progress.step * trainer.run.batch * item_s / 3600
+    return trainer.progress.step * trainer.run.batch * mix.seconds / 3600

@@ -15,6 +15,7 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
+from rtaudio.kernels.window import dual_window, window_pair
 from rtaudio.nn.denoise_torch import DenoiseNet
 from rtaudio.training.data import SAMPLE_RATE, ClipStore
 from rtaudio.training.measure import power
@@ -87,25 +88,23 @@ def _filled(
 
 @torch.no_grad()
 def enhance(net: DenoiseNet, noisy: Samples, floor_db: float | None = None) -> Samples:
-    """Denoise clips `(n,)` or `(B, n)`; what the live path gives `n_fft - hop_length` samples later."""
+    """Denoise clips `(n,)` or `(B, n)`; what the live path gives `net.config.latency` samples later."""
     c, device = net.config, net.inp.weight.device
     x = torch.from_numpy(np.atleast_2d(noisy)).to(device)
-    window = _window(c.n_fft).to(device)
-    frames = -(-x.shape[1] // c.hop_length) + 1
+    window, shape = window_pair(c.window, c.n_fft, c.hop_length)
+    dual = dual_window(window, shape, c.hop_length)
+    analysis, synthesis = (torch.from_numpy(w.astype(np.float32)).to(device) for w in (window, dual))
+    frames = -(-(x.shape[1] + c.latency) // c.hop_length)
     overlap = c.n_fft - c.hop_length
     padded = torch.nn.functional.pad(x, (overlap, frames * c.hop_length - x.shape[1]))
-    spectrum = torch.fft.rfft(padded.unfold(1, c.n_fft, c.hop_length) * window)
+    spectrum = torch.fft.rfft(padded.unfold(1, c.n_fft, c.hop_length) * analysis)
     gains = net(torch.view_as_real(spectrum))
     if floor_db is not None:
         gains = gains.clamp_min(10 ** (floor_db / 20))
-    pieces = (torch.fft.irfft(spectrum * gains, c.n_fft) * window).transpose(1, 2)
+    pieces = (torch.fft.irfft(spectrum * gains, c.n_fft) * synthesis).transpose(1, 2)
     out = torch.nn.functional.fold(pieces, (1, padded.shape[1]), (1, c.n_fft), stride=(1, c.hop_length))
     y = out[:, 0, 0, overlap : overlap + x.shape[1]].cpu().numpy()
     return y[0] if noisy.ndim == 1 else y
-
-
-def _window(n_fft: int) -> torch.Tensor:
-    return torch.sqrt(0.5 - 0.5 * torch.cos(2 * torch.pi * torch.arange(n_fft) / n_fft))
 
 
 def si_sdr_db(clean: Samples, estimate: Samples) -> float:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtaudio.kernels.window import window_pair
 from rtaudio.training.data import SAMPLE_RATE, Clip, ClipStore
 from rtaudio.training.measure import active_power, power
 from rtaudio.training.rooms import simulate_room
@@ -25,12 +26,13 @@ class MixConfig:
     """How often each thing happens to an item (probabilities), and over which ranges.
 
     The shares were measured to matter in this order: noise variety, leading pauses (live streams
-    start in one), rooms, band limits. `n_frames` of `hop_length` make an item of 2 s.
+    start in one), rooms, band limits. Sizes of the STFT are the net's (`mix_for`).
     """
 
     n_fft: int = 960
     hop_length: int = 480
-    n_frames: int = 200
+    window: str = "sqrt_hann"
+    seconds: float = 2.0
     noise_only: float = 0.06
     clean_only: float = 0.06
     leading_pause: float = 0.25
@@ -48,6 +50,10 @@ class MixConfig:
     transient_snr_db: tuple[float, float] = (-10.0, 5.0)
     level_db: tuple[float, float] = (-48.0, -14.0)
     n_rooms: int = 300
+
+    @property
+    def n_frames(self) -> int:
+        return round(self.seconds * SAMPLE_RATE / self.hop_length)
 
     @property
     def n_samples(self) -> int:
@@ -123,8 +129,8 @@ class Mixer:
         self._room_size = fft_size(config.n_samples + max(room.full.size for room in self.rooms))
         self._responses: dict[int, Tensor] = {}
         self.frequency = np.arange(config.n_fft // 2 + 1) * SAMPLE_RATE / config.n_fft
-        phase = 2 * np.pi * np.arange(config.n_fft) / config.n_fft
-        self._window = torch.from_numpy(np.sqrt(0.5 - 0.5 * np.cos(phase)).astype(np.float32))
+        window, _ = window_pair(config.window, config.n_fft, config.hop_length)
+        self._window = torch.from_numpy(window.astype(np.float32))
 
     def batch(self, number: int, size: int) -> Batch:
         """Batch `number` of `size` items."""

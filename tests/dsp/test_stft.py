@@ -95,3 +95,24 @@ def test_own_windows_reconstruct():
 def test_misuse_is_named(make, named):
     with pytest.raises(ConfigError, match=named):
         make()
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length"), [(1920, 480), (1536, 192), (960, 480), (1024, 100)])
+def test_asymmetric_windows_wait_for_two_hops_alone(n_fft, hop_length):
+    sizes = (n_fft, hop_length, "asymmetric")
+    stage = Pipeline([Analysis(*sizes), Synthesis(*sizes)])
+    assert stage.latency == hop_length
+    out = run_offline(stage, NOISE)
+    assert np.max(np.abs(out[hop_length:] - NOISE)) <= BOUND * np.max(np.abs(NOISE))
+
+
+def test_asymmetric_windows_of_two_hops_are_the_sqrt_hann():
+    asymmetric, hann = (
+        run_frames(Analysis(960, 480, name), NOISE.reshape(-1, 480)) for name in ("asymmetric", "sqrt_hann")
+    )
+    np.testing.assert_allclose(asymmetric, hann, atol=1e-4)
+
+
+def test_asymmetric_windows_longer_than_their_hops_allow_are_refused():
+    with pytest.raises(ConfigError, match="hop_length=300"):
+        Analysis(512, 300, "asymmetric")

@@ -16,6 +16,7 @@ from rtaudio.stream.stage import CHEAPER, FULL
 from rtaudio.tasks.demo import load_demo
 
 SMALL = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), hidden=9)
+CONVOLUTIONS = dataclasses.replace(SMALL, dilations=(1, 3, 9), hidden=0)
 
 
 def lively_tensors(config, seed=0):
@@ -67,6 +68,9 @@ def numpy_gains(config, tensors, spectra):
                     d += w[f"blocks.{i}.depthwise.weight"][:, 0, k] * past[i][then]
             mixed = w[f"blocks.{i}.pointwise.weight"][:, :, 0] @ d + w[f"blocks.{i}.pointwise.bias"]
             x = x + np.maximum(mixed, 0)
+        if not config.hidden:
+            yield sigmoid(w["out.weight"] @ x + w["out.bias"])
+            continue
         gates = w["lstm.weight_ih_l0"] @ x + w["lstm.weight_hh_l0"] @ h
         i, f, g, o = (gates + w["lstm.bias_ih_l0"] + w["lstm.bias_hh_l0"]).reshape(4, -1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -105,11 +109,12 @@ def assert_lively(gains):
     assert np.median(np.ptp(gains, axis=0)) > 0.3
 
 
-def test_native_equals_numpy():
-    tensors, spectra = lively_tensors(SMALL), noisy_spectra(SMALL, 300)
-    expected = np.array(list(numpy_gains(SMALL, tensors, spectra)))
+@pytest.mark.parametrize("config", [SMALL, CONVOLUTIONS])
+def test_native_equals_numpy(config):
+    tensors, spectra = lively_tensors(config), noisy_spectra(config, 300)
+    expected = np.array(list(numpy_gains(config, tensors, spectra)))
     assert_lively(expected)
-    np.testing.assert_allclose(native_gains(Denoiser(SMALL, tensors), spectra), expected, atol=1e-5)
+    np.testing.assert_allclose(native_gains(Denoiser(config, tensors), spectra), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -121,10 +126,11 @@ def test_native_equals_torch_over_60_s(seed):
     np.testing.assert_allclose(native_gains(Denoiser(config, tensors), spectra), expected, atol=1e-5)
 
 
-def test_native_equals_torch_hop_by_hop():
-    tensors, spectra = lively_tensors(SMALL), noisy_spectra(SMALL, 300)
-    expected = torch_gains(SMALL, tensors, spectra, hop_by_hop=True)
-    np.testing.assert_allclose(native_gains(Denoiser(SMALL, tensors), spectra), expected, atol=1e-5)
+@pytest.mark.parametrize("config", [SMALL, CONVOLUTIONS])
+def test_native_equals_torch_hop_by_hop(config):
+    tensors, spectra = lively_tensors(config), noisy_spectra(config, 300)
+    expected = torch_gains(config, tensors, spectra, hop_by_hop=True)
+    np.testing.assert_allclose(native_gains(Denoiser(config, tensors), spectra), expected, atol=1e-5)
 
 
 def speech_spectra(config):

@@ -35,7 +35,7 @@ def test_erb_scale_is_glasberg_and_moores():
     assert erb_frequency_hz(erb_rate(1234.5)) == pytest.approx(1234.5)
 
 
-@pytest.mark.parametrize("change", [{"n_bands": 482}, {"n_bands": 1}, {"dilations": ()}, {"hidden": 0}])
+@pytest.mark.parametrize("change", [{"n_bands": 482}, {"n_bands": 1}, {"dilations": ()}, {"hidden": -1}])
 def test_what_cannot_work_is_named(change):
     with pytest.raises(ConfigError, match=next(iter(change))):
         DenoiseConfig(**change)

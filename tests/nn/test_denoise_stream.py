@@ -94,6 +94,8 @@ def test_shipped_denoiser_equals_native_over_60_s(transform, device):
         {"kernel_size": 4, "dilations": (5, 1)},
         {"hop_length": 16, "window": "hann"},
         {"n_fft": 60, "hop_length": 20},
+        {"hop_length": 16, "window": "asymmetric"},
+        {"hidden": 0},
     ],
 )
 def test_other_sizes_equal_native(changes, device):

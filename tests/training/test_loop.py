@@ -12,7 +12,9 @@ from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from rtaudio.training.denoise import TrainPaths, train_denoise
 from rtaudio.training.loop import Progress, RunConfig, Trainer
 from rtaudio.training.mixing import Mixer
+from rtaudio.training.recipes import Recipe
 
+SMALL = Recipe(SMALL_NET, SMALL_MIX)
 RUN = RunConfig(hours=None, steps=6, batch=2, workers=0)
 
 
@@ -94,13 +96,14 @@ def test_training_end_to_end_leaves_checkpoint_history_and_pictures(recordings, 
     paths = TrainPaths(recordings, tmp_path / "out", tmp_path / "cache")
     quiet = Console(quiet=True)
     run = RunConfig(hours=None, steps=2, batch=2, workers=1)
-    train_denoise(paths, run, net=SMALL_NET, mix=SMALL_MIX, console=quiet)
+    train_denoise(paths, run, SMALL, console=quiet)
     for name in ("curves.png", "spectrogram.png"):
         assert (paths.out / name).read_bytes().startswith(b"\x89PNG")
     assert load_checkpoint(paths.checkpoint)["progress"]["step"] == 2
     assert json.loads((paths.out / "history.json").read_text())["history"][-1]["step"] == 2
     with pytest.raises(ConfigError, match="--resume"):
-        train_denoise(paths, run, net=SMALL_NET, mix=SMALL_MIX, console=quiet)
+        train_denoise(paths, run, SMALL, console=quiet)
+    nowhere = TrainPaths(recordings, tmp_path / "no", paths.cache)
     with pytest.raises(ConfigError, match="nothing to resume"):
-        train_denoise(TrainPaths(recordings, tmp_path / "no", paths.cache), run, resume=True, console=quiet)
+        train_denoise(nowhere, run, SMALL, resume=True, console=quiet)
     assert load_weights(paths.weights).tensors["out.bias"].shape == (481,)

@@ -1,7 +1,6 @@
 """A data folder as the trainer expects it, in a few seconds of made sound, and a net of its size."""
 
 import csv
-from dataclasses import replace
 
 import numpy as np
 import soundfile
@@ -11,7 +10,7 @@ from rtaudio.training.mixing import MixConfig
 
 SAMPLE_RATE = 48000
 SMALL_NET = DenoiseConfig(n_bands=16, channels=24, dilations=(1, 2), hidden=16)
-SMALL_MIX = replace(MixConfig(), n_frames=40, n_rooms=4)
+SMALL_MIX = MixConfig(seconds=0.4, n_rooms=4)
 
 
 def voice(rng, seconds):
