@@ -15,6 +15,7 @@ from rtaudio.kernels.gru import gru_cell
 from rtaudio.kernels.lstm import lstm_cell
 from rtaudio.kernels.matmul import matmul
 from rtaudio.kernels.memory import JIT, STEP, call_step, i64
+from rtaudio.kernels.mingru import mingru_cell
 from rtaudio.kernels.vectors import add, copy
 
 
@@ -105,6 +106,17 @@ def gru_batch_step(state: int, x: int, out: int) -> None:
     _products(calls, 1, h, wide, from_h)
     for k in range(streams):
         gru_cell(from_x + k * pitch, from_h + k * pitch, h + k * wide, out + k * 4 * hidden, hidden)
+
+
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def mingru_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `mingru_step`; h and sums have a row a stream."""
+    words = i64(state, 5)
+    channels, h, sums = words[1], state + words[3], state + words[4]
+    row, pitch = 4 * channels, padded_bytes(2 * channels)
+    product(state + words[2], 0, x, sums)
+    for k in range(words[0]):
+        mingru_cell(x + k * row, sums + k * pitch, h + k * row, out + k * row, channels)
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")

@@ -13,7 +13,7 @@ from rtaudio.errors import WeightsError
 from rtaudio.kernels.denoise import denoise_batch_step, denoise_hold_step, denoise_step
 from rtaudio.kernels.mel import pack_rows
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.layers import Beside, Dense, Lstm, conv_blocks, conv_shapes
+from rtaudio.nn.layers import Beside, Dense, Lstm, MinGru, conv_blocks, conv_shapes
 from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.arena import Arena
@@ -37,10 +37,16 @@ def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
         "lstm.bias_ih_l0": (4 * hidden,),
         "lstm.bias_hh_l0": (4 * hidden,),
     }
+    gated = {
+        f"mingrus.{i}.mix.{part}": shape
+        for i in range(config.n_mingrus)
+        for part, shape in (("weight", (2 * channels, channels)), ("bias", (2 * channels,)))
+    }
     return {
         "inp.weight": (channels, config.n_bands),
         "inp.bias": (channels,),
         **conv_shapes(channels, config.kernel_size, len(config.dilations)),
+        **gated,
         **(recurrent if hidden else {}),
         "out.weight": (config.n_bins, hidden + channels),
         "out.bias": (config.n_bins,),
@@ -49,11 +55,18 @@ def tensor_shapes(config: DenoiseConfig) -> dict[str, tuple[int, ...]]:
 
 def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str] = FLOAT32) -> Pipeline:
     """The layers alone: features `(n_bands,)` in, gains `(n_bins,)` of 0..1 out."""
+    body: list[NativeStage] = []
+    for i, block in enumerate(conv_blocks(tensors, config.dilations, precisions)):
+        body.append(block)
+        if config.mingru_every and (i + 1) % config.mingru_every == 0:
+            name = f"mingrus.{i // config.mingru_every}.mix"
+            body.append(MinGru(tensors[f"{name}.weight"], tensors[f"{name}.bias"], precisions))
     parts = [tensors[f"lstm.{name}_l0"] for name in LSTM_PARTS] if config.hidden else []
-    recurrent = [Beside(Lstm(*parts, precisions))] if parts else []
+    if parts:
+        body.append(Beside(Lstm(*parts, precisions)))
     inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", precisions)
     out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", precisions)
-    return Pipeline([inp, *conv_blocks(tensors, config.dilations, precisions), *recurrent, out])
+    return Pipeline([inp, *body, out])
 
 
 class Denoiser(NativeStage):

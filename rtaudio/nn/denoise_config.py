@@ -21,7 +21,8 @@ class DenoiseConfig:
     - n_bands: ERB-spaced bands the net hears; it sets a gain for every bin. With 128 a band is a bin up to
       1 kHz and two at 2.5 kHz, so that the harmonics of a voice are told apart.
     - channels, kernel_size, dilations: causal convolution blocks over frames.
-    - hidden: LSTM state; 0 for a net of convolutions alone.
+    - mingru_every: a minimal gated unit follows every so many blocks; 0 for none.
+    - hidden: state of an LSTM after them all; 0 for none.
     - level_tau_s: time constant of the running mean of the level, taken from the features.
     - power_floor: added to band power before log10. 1e-10 is the power a bin gets from noise of
       about -127 dBFS, below what 16 bits store.
@@ -35,6 +36,7 @@ class DenoiseConfig:
     channels: int = 256
     kernel_size: int = 3
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2)
+    mingru_every: int = 0
     hidden: int = 192
     level_tau_s: float = 1.5
     power_floor: float = 1e-10
@@ -46,14 +48,19 @@ class DenoiseConfig:
         for name in ("sample_rate", "hop_length", "channels", "kernel_size", "level_tau_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name)} must be above 0")
-        if self.hidden < 0:
-            raise ConfigError(f"hidden={self.hidden} must be 0 (no LSTM) or more")
+        for name in ("hidden", "mingru_every"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must be 0 (none) or more")
         if not self.dilations or min(self.dilations) < 1:
             raise ConfigError(f"dilations={self.dilations} must be one or more numbers, each at least 1")
 
     @property
     def n_bins(self) -> int:
         return self.n_fft // 2 + 1
+
+    @property
+    def n_mingrus(self) -> int:
+        return len(self.dilations) // self.mingru_every if self.mingru_every else 0
 
     @property
     def latency(self) -> int:

@@ -40,6 +40,7 @@ class HopState:
     - history, overlap: `(B, n_fft - hop_length)` samples heard, and samples not yet complete.
     - level: `(B, 2)` float64, running mean of the log level and the weight it has gathered.
     - past: `(B, slots, channels)`, a ring per block of the frames its convolution still needs.
+    - gated: `(B, mingrus * channels)`, states of the minGRUs in a row.
     - hidden, cell: `(B, hidden)`, of no size where there is no LSTM.
     - position: `()` int64, hops so far; where in their rings all streams are.
     """
@@ -48,6 +49,7 @@ class HopState:
     overlap: Tensor
     level: Tensor
     past: Tensor
+    gated: Tensor
     hidden: Tensor
     cell: Tensor
     position: Tensor
@@ -65,6 +67,7 @@ class Heard:
     level: Tensor
     frames: Tensor
     slots: Tensor
+    gated: Tensor
     hidden: Tensor
     cell: Tensor
 
@@ -96,6 +99,12 @@ class DenoiseHop:
         self._block_now, self._block_past, self._block_bias = (
             put(stack, device, dtype) for stack in _blocks(config, tensors)
         )
+        mingrus = range(config.n_mingrus)
+        if config.mingru_every:
+            self._mingru_weight, self._mingru_bias = (
+                put(np.stack([tensors[f"mingrus.{i}.mix.{part}"].T for i in mingrus]), device, dtype)
+                for part in ("weight", "bias")
+            )
         if config.hidden:
             self._lstm_input, self._lstm_hidden, self._lstm_bias = (
                 put(matrix, device, dtype) for matrix in _lstm(tensors)
@@ -128,6 +137,7 @@ class DenoiseHop:
             overlap=zeros(streams, samples),
             level=zeros(streams, 2, dtype=torch.float64),
             past=zeros(streams, slots, config.channels, dtype=self.dtype),
+            gated=zeros(streams, config.n_mingrus * config.channels),
             hidden=zeros(streams, config.hidden, dtype=self.dtype),
             cell=zeros(streams, config.hidden),
             position=zeros((), dtype=torch.int64),
@@ -139,12 +149,12 @@ class DenoiseHop:
         frame = torch.cat([state.history, x], 1)
         spectrum = self.transform.analyse(frame)
         features, level = self._features(spectrum, state.level)
-        gains, frames, slots, hidden, cell = self._net(features, state)
+        gains, *remembered = self._net(features, state)
         factors = torch.lerp(self._one, torch.maximum(gains, floor), strength)
         added = self.transform.synthesise(spectrum * factors.unsqueeze(2))
         total = added + functional.pad(state.overlap, (0, hop_length))
         y, overlap = total[:, self._lead : self._lead + hop_length], total[:, hop_length:]
-        return y, Heard(frame[:, hop_length:], overlap, level, frames, slots, hidden, cell)
+        return y, Heard(frame[:, hop_length:], overlap, level, *remembered)
 
     def _features(self, spectrum: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Log band powers over their running mean, and the mean's new state.
@@ -157,9 +167,10 @@ class DenoiseHop:
         level = torch.lerp(level, torch.cat([mean, torch.ones_like(mean)], 1), 1 - self.config.level_decay)
         return (logs - level[:, :1] / level[:, 1:]).to(self.dtype), level
 
-    def _net(self, features: Tensor, state: HopState) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Gains `(B, n_bins)`, the blocks' newest frames and their slots, hidden and cell."""
+    def _net(self, features: Tensor, state: HopState) -> tuple[Tensor, ...]:
+        """Gains `(B, n_bins)`, the blocks' newest frames and their slots; gated, hidden and cell."""
         streams, blocks = len(features), len(self.config.dilations)
+        every, gated = self.config.mingru_every, [*state.gated.split(self.config.channels, 1)]
         slots = (state.position - self._lags) % self._sizes + self._offsets
         known = state.past.index_select(1, slots[blocks:]).view(streams, blocks, -1)
         known = torch.baddbmm(self._block_bias, known.transpose(0, 1), self._block_past)
@@ -167,12 +178,22 @@ class DenoiseHop:
         for k in range(blocks):
             frames.append(x)
             x = x + torch.addmm(known[k], x, self._block_now[k]).relu()
+            if every and (k + 1) % every == 0:
+                gated[k // every] = self._mingru(k // every, x, gated[k // every])
+                x = x + gated[k // every].to(self.dtype)
         hidden, cell = state.hidden, state.cell
         if self.config.hidden:
             hidden, cell = self._lstm(x, hidden, cell)
             x = torch.cat([hidden, x], 1)
         logits = torch.addmm(self._out_bias, x, self._out_weight)
-        return logits.float().sigmoid(), torch.stack(frames, 1), slots[:blocks], hidden, cell
+        states = torch.cat(gated, 1) if gated else state.gated
+        return logits.float().sigmoid(), torch.stack(frames, 1), slots[:blocks], states, hidden, cell
+
+    def _mingru(self, which: int, x: Tensor, h: Tensor) -> Tensor:
+        """New state of a minGRU."""
+        sums = torch.addmm(self._mingru_bias[which], x, self._mingru_weight[which]).float()
+        z, n = sums.chunk(2, 1)
+        return torch.lerp(h, n.tanh(), z.sigmoid())
 
     def _lstm(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """New hidden and cell."""
@@ -189,7 +210,7 @@ class DenoiseHop:
         hop is not finite: what was in it is never remembered, and the next hop is sound again.
         """
         good = active & (y.sum(1, keepdim=True).abs() < LARGEST)
-        for name in ("history", "overlap", "level", "hidden", "cell"):
+        for name in ("history", "overlap", "level", "gated", "hidden", "cell"):
             kept: Tensor = getattr(state, name)
             kept.copy_(torch.where(good, getattr(heard, name), kept))
         before = state.past.index_select(1, heard.slots)

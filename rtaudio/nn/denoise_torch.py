@@ -5,6 +5,7 @@ Per frame of spectrum S, with p = |S|²::
     e = log10(bands @ p + floor)     log power in ERB bands
     f = e - running mean of e        level-independent features
     x = relu(inp(f)); per block: x = x + relu(pointwise(depthwise(x)))
+                      and after every `mingru_every` of them: x = x + minGRU(x)
     h = LSTM(x); gains = sigmoid(out([h, x])), or of x alone where there is no LSTM
 """
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
+from rtaudio.nn.mingru_torch import MinGru
 
 
 class Block(nn.Module):
@@ -84,11 +86,13 @@ class DenoiseState:
 
     - level: `(B, 2)`, running mean of the log level and the weight it has gathered.
     - past: per block `(B, reach, channels)`, the frames its convolution still needs.
+    - gated: `(mingrus, B, channels)`, states of the minGRUs.
     - hidden, cell: `(1, B, hidden)`, of no size where there is no LSTM.
     """
 
     level: Tensor
     past: list[Tensor]
+    gated: Tensor
     hidden: Tensor
     cell: Tensor
 
@@ -106,6 +110,7 @@ class DenoiseNet(nn.Module):
         self.blocks = nn.ModuleList(
             [Block(config.channels, config.kernel_size, dilation) for dilation in config.dilations]
         )
+        self.mingrus = nn.ModuleList([MinGru(config.channels) for _ in range(config.n_mingrus)])
         if config.hidden:
             self.lstm = nn.LSTM(config.channels, config.hidden, batch_first=True)
         self.out = nn.Linear(config.hidden + config.channels, config.n_bins)
@@ -118,23 +123,28 @@ class DenoiseNet(nn.Module):
             like.new_zeros(batch, cast(Block, block).reach, self.config.channels) for block in self.blocks
         ]
         level = like.new_zeros(batch, 2, dtype=torch.float64)
-        return DenoiseState(level, past, recurrent, recurrent.clone())
+        gated = like.new_zeros(self.config.n_mingrus, batch, self.config.channels)
+        return DenoiseState(level, past, gated, recurrent, recurrent.clone())
 
     def run(self, spectrum: Tensor, state: DenoiseState) -> tuple[Tensor, DenoiseState]:
         """Gains `(B, T, n_bins)` in 0..1 for spectrum `(B, T, n_bins, 2)`, going on from `state`."""
         with torch.no_grad():
             features, level = over_level(spectrum, state.level, self.bands, self.config)
         x = torch.relu(self.inp(features))
-        pasts = []
-        for block, past in zip(self.blocks, state.past, strict=True):
+        pasts, gated, every = [], [], self.config.mingru_every
+        for i, (block, past) in enumerate(zip(self.blocks, state.past, strict=True)):
             x, past = block(x, past)
             pasts.append(past)
+            if every and (i + 1) % every == 0:
+                x, last = self.mingrus[i // every](x, state.gated[i // every])
+                gated.append(last)
         hidden, cell = state.hidden, state.cell
         if self.config.hidden:
             h, (hidden, cell) = self.lstm(x, (hidden, cell))
             x = torch.cat([h, x], dim=-1)
         gains = torch.sigmoid(self.out(x).float())
-        return gains, DenoiseState(level, pasts, hidden, cell)
+        states = torch.stack(gated) if gated else state.gated
+        return gains, DenoiseState(level, pasts, states, hidden, cell)
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """Gains `(B, T, n_bins)` for whole clips `(B, T, n_bins, 2)`, from a zero state."""

@@ -23,12 +23,14 @@ from rtaudio.kernels.batch import (
     dense_batch_step,
     gru_batch_step,
     lstm_batch_step,
+    mingru_batch_step,
 )
 from rtaudio.kernels.conv import conv_step
 from rtaudio.kernels.dense import dense_step, padded
 from rtaudio.kernels.frames import lookback_step, strided_step, unit_step
 from rtaudio.kernels.gru import gru_step
 from rtaudio.kernels.lstm import lstm_step
+from rtaudio.kernels.mingru import mingru_step
 from rtaudio.kernels.vectors import beside_step
 from rtaudio.nn.product import FLOAT32, Product
 from rtaudio.stream.arena import Arena
@@ -251,6 +253,28 @@ class Gru(Compound):
                 "from_x": _zeros(3 * hidden),
                 "from_h": _zeros(3 * hidden),
             },
+        )
+
+
+class MinGru(Compound):
+    """Residual minimal gated unit: z, n = weight @ x + bias; h = h + sigmoid(z) (tanh(n) - h); x + h.
+
+    weight `(2 channels, channels)`, gates above candidates; bias `(2 channels,)`.
+    """
+
+    batch_entry = mingru_batch_step.address
+
+    def __init__(self, weight: Floats, bias: Floats, precisions: Sequence[str] = FLOAT32) -> None:
+        channels = weight.shape[1]
+        _check("weight", weight, (2 * channels, channels))
+        _check("bias", bias, (2 * channels,))
+        super().__init__(
+            mingru_step.address,
+            (channels,),
+            channels,
+            channels,
+            [Product(weight, bias, precisions)],
+            state={"h": np.zeros(channels, np.float32), "sums": _zeros(2 * channels)},
         )
 
 

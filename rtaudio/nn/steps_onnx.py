@@ -133,6 +133,17 @@ def add_gru(graph: Graph, x: str, weights: list[Floats]) -> str:
     return name
 
 
+def add_mingru(graph: Graph, x: str, weight: Floats, bias: Floats, name: str = "h") -> str:
+    """Residual minGRU step over `(1, channels)`; weights as `MinGru` takes them."""
+    z, n = graph.node("Split", graph.dense(x, weight, bias), axis=1, n_outputs=2)
+    h = graph.state(name, 1, weight.shape[1])
+    change = graph.node("Mul", graph.node("Sigmoid", z), graph.node("Sub", graph.node("Tanh", n), h))
+    new = graph.node("Add", h, change)
+    graph.carry(name, new)
+    out: str = graph.node("Add", x, new)
+    return out
+
+
 def add_conv(graph: Graph, x: str, weights: list[Floats], dilation: int, name: str = "past") -> str:
     """Residual causal convolution step over `(1, channels)`; weights as `CausalConv` takes them."""
     taps, taps_bias, weight, bias = weights

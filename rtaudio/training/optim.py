@@ -6,6 +6,7 @@ Muon: K. Jordan et al. 2024: momentum whose update is made orthogonal by Newton-
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 MUON_RATE, ADAM_RATE = 0.02, 2e-3
 FINAL_SHARE = 0.02  # of the rate, at the end of the cosine
+GATES = {"lstm.": 4, "mingrus.": 2}
+"""Matrices that are stored as one, by what their names begin with."""
 WARM_UP = 0.01  # share of the run: momentum needs some steps before its direction means anything
 NEWTON_SCHULZ_STEPS = 4
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan's quintic: steepest at 0, holds singular values in 0.7-1.2
@@ -58,13 +61,13 @@ class Muon(torch.optim.Optimizer):
 
 def make_optimisers(net: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for matrices that mix channels (pointwise convolutions too), AdamW for all the rest."""
-    matrices: list[Tensor] = []
-    gated: list[Tensor] = []
+    matrices: dict[int, list[Tensor]] = defaultdict(list)
     rest: list[Tensor] = []
     for name, p in net.named_parameters():
         mixes = p.ndim == 2 or (p.ndim == 3 and p.shape[1] > 1)
-        (gated if mixes and name.startswith("lstm.") else matrices if mixes else rest).append(p)
-    muon = Muon([{"params": matrices}, {"params": gated, "gates": 4}])
+        gates = next((n for start, n in GATES.items() if name.startswith(start)), 1)
+        (matrices[gates] if mixes else rest).append(p)
+    muon = Muon([{"params": params, "gates": gates} for gates, params in matrices.items()])
     return [muon, torch.optim.AdamW(rest, lr=ADAM_RATE, weight_decay=0.01)]
 
 

@@ -17,7 +17,7 @@ from rtaudio.nn.embedding import TAPS, EmbeddingNet, WordHead, WordNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
-from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lookback, Lstm, Strided, Unit
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lookback, Lstm, MinGru, Strided, Unit
 from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.speech import tensor_shapes as speech_shapes
 from rtaudio.nn.vad import VadNet
@@ -64,6 +64,7 @@ def int8_layers(precision):
         "causal conv": (lambda: conv(70, 4, (precision,)), 10),
         "lstm": (lambda: Lstm(*recurrent(4, 33, 20), (precision,)), 1),
         "gru": (lambda: Gru(*recurrent(3, 33, 20), (precision,)), 1),
+        "mingru": (lambda: MinGru(*weights((66, 33), (66,)), (precision,)), 4),
     }
 
 
@@ -128,6 +129,7 @@ CASES = {
     ),
     "dense": Case(lambda: Dense(*weights((70, 33), (70,)), "tanh"), bound=1),
     "causal conv": Case(lambda: conv(70, 4), bound=10),
+    "mingru": Case(lambda: MinGru(*weights((66, 33), (66,))), bound=4),
     "lstm": Case(lambda: Lstm(*recurrent(4, 33, 20)), bound=1),
     "gru": Case(lambda: Gru(*recurrent(3, 33, 20)), bound=1),
     **{

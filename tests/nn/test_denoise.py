@@ -17,6 +17,7 @@ from rtaudio.tasks.demo import load_demo
 
 SMALL = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), hidden=9)
 CONVOLUTIONS = dataclasses.replace(SMALL, dilations=(1, 3, 9), hidden=0)
+GATED = dataclasses.replace(SMALL, dilations=(1, 3, 9, 2), mingru_every=2, hidden=0)
 
 
 def lively_tensors(config, seed=0):
@@ -55,6 +56,7 @@ def numpy_gains(config, tensors, spectra):
     mean = weight = 0.0
     past = [[] for _ in config.dilations]
     h = c = np.zeros(config.hidden)
+    gated = [0.0] * config.n_mingrus
     for spectrum in spectra.astype(np.float64):
         e = np.log10(bands @ (spectrum**2).sum(-1) + config.power_floor)
         mean, weight = decay * mean + (1 - decay) * e.mean(), decay * weight + 1 - decay
@@ -68,6 +70,11 @@ def numpy_gains(config, tensors, spectra):
                     d += w[f"blocks.{i}.depthwise.weight"][:, 0, k] * past[i][then]
             mixed = w[f"blocks.{i}.pointwise.weight"][:, :, 0] @ d + w[f"blocks.{i}.pointwise.bias"]
             x = x + np.maximum(mixed, 0)
+            if config.mingru_every and (i + 1) % config.mingru_every == 0:
+                k = i // config.mingru_every
+                z, n = (w[f"mingrus.{k}.mix.weight"] @ x + w[f"mingrus.{k}.mix.bias"]).reshape(2, -1)
+                gated[k] = gated[k] + sigmoid(z) * (np.tanh(n) - gated[k])
+                x = x + gated[k]
         if not config.hidden:
             yield sigmoid(w["out.weight"] @ x + w["out.bias"])
             continue
@@ -109,7 +116,7 @@ def assert_lively(gains):
     assert np.median(np.ptp(gains, axis=0)) > 0.3
 
 
-@pytest.mark.parametrize("config", [SMALL, CONVOLUTIONS])
+@pytest.mark.parametrize("config", [SMALL, CONVOLUTIONS, GATED])
 def test_native_equals_numpy(config):
     tensors, spectra = lively_tensors(config), noisy_spectra(config, 300)
     expected = np.array(list(numpy_gains(config, tensors, spectra)))
@@ -126,7 +133,7 @@ def test_native_equals_torch_over_60_s(seed):
     np.testing.assert_allclose(native_gains(Denoiser(config, tensors), spectra), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("config", [SMALL, CONVOLUTIONS])
+@pytest.mark.parametrize("config", [SMALL, CONVOLUTIONS, GATED])
 def test_native_equals_torch_hop_by_hop(config):
     tensors, spectra = lively_tensors(config), noisy_spectra(config, 300)
     expected = torch_gains(config, tensors, spectra, hop_by_hop=True)

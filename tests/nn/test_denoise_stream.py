@@ -96,6 +96,8 @@ def test_shipped_denoiser_equals_native_over_60_s(transform, device):
         {"n_fft": 60, "hop_length": 20},
         {"hop_length": 16, "window": "asymmetric"},
         {"hidden": 0},
+        {"mingru_every": 1, "hidden": 0},
+        {"mingru_every": 2},
     ],
 )
 def test_other_sizes_equal_native(changes, device):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rtaudio.errors import ConfigError
-from rtaudio.nn.layers import ACTIVATIONS, Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.layers import ACTIVATIONS, Beside, CausalConv, Dense, Gru, Lstm, MinGru
 from rtaudio.stream.offline import run_frames
 
 FRAMES = 50
@@ -54,6 +54,14 @@ def numpy_gru(x, weight_ih, weight_hh, bias_ih, bias_hh):
         yield h
 
 
+def numpy_mingru(x, weight, bias):
+    h = 0.0
+    for frame in x.astype(np.float64):
+        z, n = (weight @ frame + bias).reshape(2, -1)
+        h = h + sigmoid(z) * (np.tanh(n) - h)
+        yield frame + h
+
+
 def numpy_conv(x, taps, taps_bias, weight, bias, dilation):
     reach = (taps.shape[2] - 1) * dilation
     past = np.vstack([np.zeros((reach, x.shape[1])), x])
@@ -79,6 +87,14 @@ def test_recurrent(layer, gates, twin, inputs, hidden):
     expected = np.array(list(twin(x, *weights)))
     assert np.ptp(expected) > 0.5  # the layer is alive
     np.testing.assert_allclose(run_frames(layer(*weights), x), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 12, 256])
+def test_mingru(channels):
+    weights = normal(2 * channels, channels, scale=channels**-0.5), normal(2 * channels)
+    x = normal(FRAMES, channels)
+    expected = np.array(list(numpy_mingru(x, *weights)))
+    np.testing.assert_allclose(run_frames(MinGru(*weights), x), expected, atol=5e-6)
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 8])
@@ -122,6 +138,7 @@ def all_layers():
         CausalConv(*conv_weights(6), 2),
         Lstm(*recurrent_weights(4, 6, 5)),
         Gru(*recurrent_weights(3, 6, 5)),
+        MinGru(normal(12, 6), normal(12)),
         Beside(Lstm(*recurrent_weights(4, 6, 5))),
     ]
 

@@ -6,7 +6,7 @@ import pytest
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.chain import step_arrays
 from rtaudio.kernels.dense import padded
-from rtaudio.nn.layers import CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.layers import CausalConv, Dense, Gru, Lstm, MinGru
 from rtaudio.nn.product import PRECISIONS, Product, error_bound
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.stage import CHEAPER
@@ -96,6 +96,7 @@ def layers(precisions):
         "dense": Dense(*weights((70, 33), (70,)), "tanh", precisions),
         "conv": CausalConv(*conv, 2, precisions),
         "lstm": Lstm(*weights((80, 33), (80, 20), (80,), (80,)), precisions),
+        "mingru": MinGru(*weights((66, 33), (66,)), precisions),
         "gru": Gru(*weights((60, 33), (60, 20), (60,), (60,)), precisions),
     }
 

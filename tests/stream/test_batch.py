@@ -9,7 +9,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.kernels.matmul import GROUP
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm, MinGru
 from rtaudio.stream.batch import batched
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
@@ -38,6 +38,7 @@ STAGES = {
     "conv": lambda: CausalConv(*weights((70, 1, 3), (70,), (70, 70), (70,)), 2),
     "lstm": lambda: Lstm(*recurrent(4, 40, 20)),
     "gru": lambda: Gru(*recurrent(3, 33, 20)),
+    "mingru": lambda: MinGru(*weights((66, 33), (66,))),
     "beside": lambda: Beside(Lstm(*recurrent(4, 33, 20))),
     "analysis": lambda: Analysis(64, 24),
     "synthesis": lambda: Synthesis(64, 32),
