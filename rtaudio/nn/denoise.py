@@ -58,12 +58,12 @@ def build_net(config: DenoiseConfig, tensors: Tensors, precisions: Sequence[str]
     body: list[NativeStage] = []
     for i, block in enumerate(conv_blocks(tensors, config.dilations, precisions)):
         body.append(block)
-        if config.mingru_every and (i + 1) % config.mingru_every == 0:
-            name = f"mingrus.{i // config.mingru_every}.mix"
+        if (k := config.mingru_after(i)) is not None:
+            name = f"mingrus.{k}.mix"
             body.append(MinGru(tensors[f"{name}.weight"], tensors[f"{name}.bias"], precisions))
-    parts = [tensors[f"lstm.{name}_l0"] for name in LSTM_PARTS] if config.hidden else []
-    if parts:
-        body.append(Beside(Lstm(*parts, precisions)))
+    if config.hidden:
+        weight_ih, weight_hh, bias_ih, bias_hh = (tensors[f"lstm.{part}_l0"] for part in LSTM_PARTS)
+        body.append(Beside(Lstm(weight_ih, weight_hh, bias_ih, bias_hh, precisions)))
     inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", precisions)
     out = Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", precisions)
     return Pipeline([inp, *body, out])

@@ -62,6 +62,11 @@ class DenoiseConfig:
     def n_mingrus(self) -> int:
         return len(self.dilations) // self.mingru_every if self.mingru_every else 0
 
+    def mingru_after(self, block: int) -> int | None:
+        """Which minGRU follows a block, both counted from 0."""
+        follows = self.mingru_every and (block + 1) % self.mingru_every == 0
+        return block // self.mingru_every if follows else None
+
     @property
     def latency(self) -> int:
         """Samples from input to output, but for those of the hop itself."""

@@ -170,7 +170,7 @@ class DenoiseHop:
     def _net(self, features: Tensor, state: HopState) -> tuple[Tensor, ...]:
         """Gains `(B, n_bins)`, the blocks' newest frames and their slots; gated, hidden and cell."""
         streams, blocks = len(features), len(self.config.dilations)
-        every, gated = self.config.mingru_every, [*state.gated.split(self.config.channels, 1)]
+        gated = list(torch.split(state.gated, self.config.channels, 1))
         slots = (state.position - self._lags) % self._sizes + self._offsets
         known = state.past.index_select(1, slots[blocks:]).view(streams, blocks, -1)
         known = torch.baddbmm(self._block_bias, known.transpose(0, 1), self._block_past)
@@ -178,9 +178,9 @@ class DenoiseHop:
         for k in range(blocks):
             frames.append(x)
             x = x + torch.addmm(known[k], x, self._block_now[k]).relu()
-            if every and (k + 1) % every == 0:
-                gated[k // every] = self._mingru(k // every, x, gated[k // every])
-                x = x + gated[k // every].to(self.dtype)
+            if (g := self.config.mingru_after(k)) is not None:
+                gated[g] = self._mingru(g, x, gated[g])
+                x = x + gated[g].to(self.dtype)
         hidden, cell = state.hidden, state.cell
         if self.config.hidden:
             hidden, cell = self._lstm(x, hidden, cell)

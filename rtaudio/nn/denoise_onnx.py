@@ -33,10 +33,9 @@ def denoise_graph(config: DenoiseConfig, tensors: dict[str, Floats]) -> Graph:
         parts = ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
         taps, taps_bias, weight, bias = (tensors[f"blocks.{i}.{part}"] for part in parts)
         x = add_conv(graph, x, [taps, taps_bias, weight[:, :, 0], bias], dilation, f"past_{i}")
-        if config.mingru_every and (i + 1) % config.mingru_every == 0:
-            k = i // config.mingru_every
-            parts = (tensors[f"mingrus.{k}.mix.{part}"] for part in ("weight", "bias"))
-            x = add_mingru(graph, x, *parts, name=f"h_{k}")
+        if (k := config.mingru_after(i)) is not None:
+            name = f"mingrus.{k}.mix"
+            x = add_mingru(graph, x, tensors[f"{name}.weight"], tensors[f"{name}.bias"], f"h_{k}")
     if config.hidden:
         h = add_lstm(graph, x, [tensors[f"lstm.{name}_l0"] for name in LSTM_PARTS])
         x = graph.node("Concat", h, x, axis=1)

@@ -131,12 +131,12 @@ class DenoiseNet(nn.Module):
         with torch.no_grad():
             features, level = over_level(spectrum, state.level, self.bands, self.config)
         x = torch.relu(self.inp(features))
-        pasts, gated, every = [], [], self.config.mingru_every
+        pasts, gated = [], []
         for i, (block, past) in enumerate(zip(self.blocks, state.past, strict=True)):
             x, past = block(x, past)
             pasts.append(past)
-            if every and (i + 1) % every == 0:
-                x, last = self.mingrus[i // every](x, state.gated[i // every])
+            if (k := self.config.mingru_after(i)) is not None:
+                x, last = self.mingrus[k](x, state.gated[k])
                 gated.append(last)
         hidden, cell = state.hidden, state.cell
         if self.config.hidden:

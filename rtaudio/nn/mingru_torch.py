@@ -31,7 +31,8 @@ class MinGru(nn.Module):
 def scanned(z: Tensor, n: Tensor, before: Tensor) -> Tensor:
     """All states h = h + z (n - h) `(B, T, channels)`, from `before` `(B, channels)`."""
     if z.device.type == "cpu":
-        states: Tensor = _Scan.apply(z.contiguous(), n.contiguous(), before.contiguous())  # type: ignore[no-untyped-call]
+        run: Any = _Scan.apply
+        states: Tensor = run(z.contiguous(), n.contiguous(), before.contiguous())
         return states
     return doubled(z, n, before)
 
@@ -47,7 +48,7 @@ class _Scan(torch.autograd.Function):
         return h
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, None]:
         z, n, before, h = ctx.saved_tensors
         slopes = torch.empty_like(z), torch.empty_like(n)
         mingru.scan_back(*(t.detach().numpy() for t in (z, n, before, h, slope.contiguous(), *slopes)))
