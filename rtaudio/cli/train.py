@@ -54,6 +54,10 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
         default=1.0,
         help="of learning, times the usual (1.0); 0.5 suits a trained start",
     )
+    if net == "denoise":
+        parser.add_argument(
+            "--patience", type=int, metavar="N", help="end after N validations without a better one (never)"
+        )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="torch threads of the training step (1)")
@@ -78,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     batch = RunConfig.batch if args.net == "denoise" else SPEECH_BATCH
     config = RunConfig(
         hours=args.hours, batch=batch, seed=args.seed, rate=args.rate, device=args.device,
-        threads=args.threads, workers=args.workers,
+        threads=args.threads, workers=args.workers, patience=getattr(args, "patience", None),
     )  # fmt: skip
     if args.net == "denoise":
         start = find_weights(args.start) if args.start else None

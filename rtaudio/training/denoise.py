@@ -129,15 +129,28 @@ def follow(trainer: Trainer, pairs: list[Pair], paths: TrainPaths) -> Iterator[s
         if time.monotonic() > next_validation:
             validate(trainer, pairs, paths, float(np.mean(losses)))
             next_validation = time.monotonic() + trainer.run.validate_every_s
+            if stale(trainer.progress.history, trainer.run.patience):
+                yield f"step {trainer.progress.step}  no better for {trainer.run.patience} validations"
+                return
     if losses:
         validate(trainer, pairs, paths, float(np.mean(losses)))
     yield f"step {trainer.progress.step}  done"
 
 
+def stale(history: list[dict[str, float]], patience: int | None) -> bool:
+    """Whether the best validation lies `patience` validations back, or more."""
+    if patience is None or not history:
+        return False
+    scores = [point["si_sdr_gain_db"] for point in history]
+    return len(scores) - 1 - int(np.argmax(scores)) >= patience
+
+
 def describe(point: dict[str, float]) -> str:
     """One line on a validation."""
+    pace = 3600 * point["audio_hours"] / max(point["elapsed_s"], 1e-9)
     return (
-        f"{point['elapsed_s'] / 60:6.1f} min  {point['audio_hours']:6.1f} h heard  loss {point['loss']:.4f}"
+        f"{point['elapsed_s'] / 60:6.1f} min  {point['audio_hours']:6.1f} h heard ({pace:.0f} an hour)"
+        f"  loss {point['loss']:.4f}"
         f"  SI-SDR {point['si_sdr_gain_db']:+.2f} dB (worst {point['si_sdr_worst_gain_db']:+.1f})"
     )
 

@@ -32,6 +32,8 @@ class RunConfig:
 
     - hours: wall-clock length of the run; what was used is kept in the checkpoint, so that a resumed
       run ends its schedule on time. steps: the same in steps instead, which repeats bit for bit.
+    - patience: end after so many validations without a better one; None goes on. What is left of the
+      schedule is lost then, so it is for runs that were given too long.
     - rate: of learning, times the usual; less than 1 for a net that starts from trained weights.
     """
 
@@ -44,11 +46,12 @@ class RunConfig:
     threads: int = 1
     workers: int = 1
     validate_every_s: float = 300.0
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if (self.hours is None) == (self.steps is None):
             raise ConfigError(f"hours={self.hours} and steps={self.steps}: state one of them")
-        for name in ("hours", "steps", "batch", "rate", "threads"):
+        for name in ("hours", "steps", "batch", "rate", "threads", "patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name}={value} must be above 0")

@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from toy_recordings import SMALL_MIX, SMALL_NET
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.weights import load_weights
 from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
-from rtaudio.training.denoise import TrainPaths, train_denoise
+from rtaudio.training.data import build_store
+from rtaudio.training.denoise import TrainPaths, follow, stale, train_denoise
 from rtaudio.training.loop import Progress, RunConfig, Trainer
 from rtaudio.training.mixing import Mixer
 from rtaudio.training.recipes import Recipe
@@ -84,6 +86,27 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content):
     (tmp_path / "c.pt").write_bytes(content)
     with pytest.raises(WeightsError, match="cannot be read"):
         load_checkpoint(tmp_path / "c.pt")
+
+
+def test_a_run_is_stale_once_its_best_is_as_far_back_as_its_patience():
+    history = [{"si_sdr_gain_db": score} for score in (1.0, 3.0, 2.0, 2.9)]
+    assert not stale(history, None)
+    assert not stale(history, 3)
+    assert stale(history, 2)
+    assert not stale([], 1)
+
+
+def test_a_stale_run_ends_and_leaves_its_best_weights(recordings, tmp_path, monkeypatch):
+    scores = iter([2.0, 1.0, 1.5, 9.0])
+
+    def validate(trainer, pairs, paths, loss):
+        trainer.progress.history.append({"si_sdr_gain_db": next(scores)})
+
+    monkeypatch.setattr("rtaudio.training.denoise.validate", validate)
+    run = replace(RUN, steps=50, validate_every_s=0.0, patience=2)
+    one = trainer(build_store(recordings, tmp_path), run)
+    assert "no better for 2" in [*follow(one, [], None)][-1]
+    assert one.progress.step == 3
 
 
 def test_checkpoints_run_no_code(tmp_path):
