@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.mingru_torch import MinGru
+from rtaudio.nn.mingru_torch import MinGru, doubled
 
 
 class Block(nn.Module):
@@ -69,15 +69,10 @@ def over_level(spectrum: Tensor, level: Tensor, bands: Tensor, config: LevelConf
     real, imaginary = spectrum.float().unbind(-1)  # a sum over an axis of two is ten times slower
     power = real * real + imaginary * imaginary
     logs = torch.log10((power @ bands.T + config.power_floor).double())
-    decay = config.level_decay
-    mean, weight = level.unbind(1)
-    means = []
-    for frame_level in logs.mean(-1).unbind(1):
-        mean = decay * mean + (1 - decay) * frame_level
-        weight = decay * weight + (1 - decay)
-        means.append(mean / weight)
-    features = logs - torch.stack(means, 1).unsqueeze(-1)
-    return features.float(), torch.stack([mean, weight], 1)
+    heard = torch.stack([logs.mean(-1), torch.ones_like(logs[..., 0])], -1)  # levels, and the weight of each
+    states = doubled(torch.full_like(heard, 1 - config.level_decay), heard, level)
+    features = logs - states[..., :1] / states[..., 1:]
+    return features.float(), states[:, -1]
 
 
 @dataclass
