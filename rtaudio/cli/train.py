@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from rtaudio.training.loop import RunConfig
     from rtaudio.training.recipes import load_recipe
 
-    out = args.out or Path("runs") / (args.model if args.net == "denoise" else args.net)
+    out = args.out or Path("runs") / (Path(args.model).stem if args.net == "denoise" else args.net)
     paths = TrainPaths(args.data, out, args.cache or out / "cache")
     batch = RunConfig.batch if args.net == "denoise" else SPEECH_BATCH
     config = RunConfig(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rtaudio.kernels import mingru
+from rtaudio.kernels.scan import scan, scan_back
 
 SLOWEST = -4.0
 """Least bias of a new gate: sigmoid(-4) lets a state change over about 50 frames."""
@@ -43,7 +43,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, n: Tensor, before: Tensor) -> Tensor:
         h = torch.empty_like(z)
-        mingru.scan(*(t.detach().numpy() for t in (z, n, before, h)))
+        scan(*(t.detach().numpy() for t in (z, n, before, h)))
         ctx.save_for_backward(z, n, before, h)
         return h
 
@@ -51,7 +51,7 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, None]:
         z, n, before, h = ctx.saved_tensors
         slopes = torch.empty_like(z), torch.empty_like(n)
-        mingru.scan_back(*(t.detach().numpy() for t in (z, n, before, h, slope.contiguous(), *slopes)))
+        scan_back(*(t.detach().numpy() for t in (z, n, before, h, slope.contiguous(), *slopes)))
         return *slopes, None
 
 
