@@ -8,7 +8,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from rtaudio.cli.options import positive
+from rtaudio.cli.options import count, positive
 from rtaudio.errors import MissingLibraryError
 
 NEEDED = ("torch", "matplotlib")
@@ -35,7 +35,11 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
     )
     parser.add_argument("--out", type=Path, help=f"checkpoints, curves, weights (runs/{net})")
     parser.add_argument("--cache", type=Path, help="decoded recordings, 120-350 MB an hour (OUT/cache)")
-    parser.add_argument("--hours", type=float, default=1.0, help="wall-clock length of the run (1.0)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--hours", type=positive, help="wall-clock length of the run (1.0)")
+    length.add_argument(
+        "--steps", type=count, metavar="N", help="its length in steps instead: the same net every time"
+    )
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
     if net == "denoise":
         parser.add_argument(
@@ -80,8 +84,9 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or Path("runs") / (Path(args.model).stem if args.net == "denoise" else args.net)
     paths = TrainPaths(args.data, out, args.cache or out / "cache")
     batch = RunConfig.batch if args.net == "denoise" else SPEECH_BATCH
+    hours = None if args.steps else args.hours or 1.0
     config = RunConfig(
-        hours=args.hours, batch=batch, seed=args.seed, rate=args.rate, device=args.device,
+        hours=hours, steps=args.steps, batch=batch, seed=args.seed, rate=args.rate, device=args.device,
         threads=args.threads, workers=args.workers, patience=getattr(args, "patience", None),
     )  # fmt: skip
     if args.net == "denoise":

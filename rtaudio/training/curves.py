@@ -25,8 +25,11 @@ def save_curves(history: list[dict[str, float]], path: Path) -> None:
     """Training loss and validation SI-SDR gain against hours of training, as PNG."""
     figure, axes = _figure(2, 2.6)
     hours = [point["elapsed_s"] / 3600 for point in history]
-    axes[0].plot(hours, [point["loss"] for point in history], ".-")
-    axes[0].set_ylabel("training loss")
+    axes[0].plot(hours, [point["loss"] for point in history], ".-", label="training")
+    held_out = [point.get("validation_loss", np.nan) for point in history]  # older runs have none
+    axes[0].plot(hours, held_out, ".-", label="other voices and noises")
+    axes[0].set_ylabel("loss")
+    axes[0].legend()
     axes[1].plot(hours, [point["si_sdr_gain_db"] for point in history], ".-", label="averaged weights")
     axes[1].set_ylabel("SI-SDR gain, validation (dB)")
     axes[1].set_xlabel("hours of training")

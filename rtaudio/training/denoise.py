@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from rtaudio.training.mixing import Mixer
 from rtaudio.training.recipes import Recipe
 
 VALIDATION_PAIRS, VALIDATION_S = 64, 4.0
+VALIDATION_BATCHES, VALIDATION_ROOMS = 6, 30
 SHOWN_FLOOR_DB = -24.0  # of the spectrogram: what the live denoiser leaves of a pause by default
 
 
@@ -49,6 +50,15 @@ class TrainPaths:
         return self.out / "denoise.npz"
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What a run is judged by, of voices and noises it isn't trained on: mixes to score, and a mixer that
+    makes them as those of training are made."""
+
+    pairs: list[Pair]
+    mixer: Mixer
+
+
 def train_denoise(
     paths: TrainPaths,
     run: RunConfig,
@@ -71,9 +81,12 @@ def train_denoise(
         trainer.resume(paths.checkpoint)
     elif start is not None:
         trainer.start_from(start)
-    pairs = validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S)
+    mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS)
+    held_out = HeldOut(
+        validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S), Mixer(store, "valid", mix, run.seed)
+    )
     try:
-        _show(trainer, pairs, paths, console)
+        _show(trainer, held_out, paths, console)
     except KeyboardInterrupt:
         trainer.save(paths.checkpoint)
         raise
@@ -106,20 +119,20 @@ def decoded(paths: TrainPaths, run: RunConfig, console: Console) -> ClipStore:
         )
 
 
-def _show(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, console: Console) -> None:
+def _show(trainer: Trainer, held_out: HeldOut, paths: TrainPaths, console: Console) -> None:
     """Run to the end under a progress bar, with a line that stays for each validation."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:5.1f} %"))
     history = trainer.progress.history
     with Progress(*columns, TimeRemainingColumn(), console=console, refresh_per_second=2) as bar:
         task, told = bar.add_task("training", total=1.0), len(history)
-        for text in follow(trainer, pairs, paths):
+        for text in follow(trainer, held_out, paths):
             bar.update(task, completed=trainer.progress.share(trainer.run), description=text)
             for point in history[told:]:
                 console.print(describe(point))
             told = len(history)
 
 
-def follow(trainer: Trainer, pairs: list[Pair], paths: TrainPaths) -> Iterator[str]:
+def follow(trainer: Trainer, held_out: HeldOut, paths: TrainPaths) -> Iterator[str]:
     """Run the steps, with a validation early, then at intervals, then at the end; says where it stands."""
     losses: deque[float] = deque(maxlen=200)
     next_validation = time.monotonic() + trainer.run.validate_every_s / 3
@@ -127,13 +140,13 @@ def follow(trainer: Trainer, pairs: list[Pair], paths: TrainPaths) -> Iterator[s
         losses.append(loss)
         yield f"step {trainer.progress.step}  loss {np.mean(losses):.4f}  {audio_hours(trainer):.1f} h heard"
         if time.monotonic() > next_validation:
-            validate(trainer, pairs, paths, float(np.mean(losses)))
+            validate(trainer, held_out, paths, float(np.mean(losses)))
             next_validation = time.monotonic() + trainer.run.validate_every_s
             if stale(trainer.progress.history, trainer.run.patience):
                 yield f"step {trainer.progress.step}  no better for {trainer.run.patience} validations"
                 return
     if losses:
-        validate(trainer, pairs, paths, float(np.mean(losses)))
+        validate(trainer, held_out, paths, float(np.mean(losses)))
     yield f"step {trainer.progress.step}  done"
 
 
@@ -150,14 +163,15 @@ def describe(point: dict[str, float]) -> str:
     pace = 3600 * point["audio_hours"] / max(point["elapsed_s"], 1e-9)
     return (
         f"{point['elapsed_s'] / 60:6.1f} min  {point['audio_hours']:6.1f} h heard ({pace:.0f} an hour)"
-        f"  loss {point['loss']:.4f}"
+        f"  loss {point['loss']:.4f}, on others {point['validation_loss']:.4f}"
         f"  SI-SDR {point['si_sdr_gain_db']:+.2f} dB (worst {point['si_sdr_worst_gain_db']:+.1f})"
     )
 
 
-def validate(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, loss: float) -> None:
+def validate(trainer: Trainer, held_out: HeldOut, paths: TrainPaths, loss: float) -> None:
     """Score the averaged weights, write checkpoint, history and pictures; keep the best weights apart."""
     trainer.average.eval()
+    pairs = held_out.pairs
     outputs = [enhance(trainer.average, pair.noisy) for pair in pairs]
     scores = score(pairs, outputs)
     gain_db = float(scores.improvement_db.mean())
@@ -167,6 +181,7 @@ def validate(trainer: Trainer, pairs: list[Pair], paths: TrainPaths, loss: float
             "step": progress.step,
             "elapsed_s": progress.elapsed_s,
             "loss": loss,
+            "validation_loss": trainer.loss_on(held_out.mixer, VALIDATION_BATCHES),
             "audio_hours": audio_hours(trainer),
             "si_sdr_gain_db": gain_db,
             "si_sdr_worst_gain_db": float(scores.improvement_db.min()),

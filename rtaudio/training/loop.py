@@ -18,7 +18,7 @@ from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.denoise_torch import DenoiseNet
 from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from rtaudio.training.losses import LossPlanes, denoise_loss, loss_planes
-from rtaudio.training.mixing import Mixer
+from rtaudio.training.mixing import Batch, Mixer
 from rtaudio.training.optim import make_optimisers, set_rate
 from rtaudio.training.start import start_from
 
@@ -190,8 +190,20 @@ class Trainer(Loop):
         start_from(self.net, path)
         self.average.load_state_dict(self.net.state_dict())
 
+    @torch.no_grad()
+    def loss_on(self, mixer: Mixer, batches: int) -> float:
+        """Mean loss of the averaged weights over a mixer's first batches: beside training's, it tells what
+        was learnt by heart."""
+        losses = []
+        for number in range(batches):
+            noisy, planes = self._planes(mixer.batch(number, self.run.batch))
+            losses.append(float(denoise_loss(self.average(noisy), planes)))
+        return sum(losses) / batches
+
     def _prepare(self, number: int) -> tuple[Tensor, LossPlanes]:
-        batch = self.mixer.batch(number, self.run.batch)
+        return self._planes(self.mixer.batch(number, self.run.batch))
+
+    def _planes(self, batch: Batch) -> tuple[Tensor, LossPlanes]:
         planes = loss_planes(batch.noisy, batch.target, batch.mask)
         return batch.noisy.to(self.device), planes.to(self.device)
 

@@ -1,5 +1,7 @@
 import importlib.util
 
+import pytest
+
 from rtaudio.cli.main import main
 
 
@@ -25,6 +27,8 @@ def test_resuming_nothing_is_refused(tmp_path, capsys):
     assert "nothing to resume" in capsys.readouterr().err
 
 
-def test_hours_must_be_positive(tmp_path, capsys):
-    assert main(["train", "denoise", "--data", str(tmp_path), "--hours", "-1"]) == 2
-    assert "hours=-1" in capsys.readouterr().err
+@pytest.mark.parametrize("length", [["--hours=-1"], ["--steps", "0"], ["--steps", "2", "--hours", "1"]])
+def test_a_run_has_one_length_above_zero(tmp_path, capsys, length):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "denoise", "--data", str(tmp_path), *length])
+    assert length[0].split("=")[0] in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_a_stale_run_ends_and_leaves_its_best_weights(recordings, tmp_path, monk
     monkeypatch.setattr("rtaudio.training.denoise.validate", validate)
     run = replace(RUN, steps=50, validate_every_s=0.0, patience=2)
     one = trainer(build_store(recordings, tmp_path), run)
-    assert "no better for 2" in [*follow(one, [], None)][-1]
+    assert "no better for 2" in [*follow(one, None, None)][-1]
     assert one.progress.step == 3
 
 
@@ -122,7 +122,9 @@ def test_training_end_to_end_leaves_checkpoint_history_and_pictures(recordings, 
     train_denoise(paths, run, SMALL, console=quiet)
     for name in ("curves.png", "spectrogram.png"):
         assert (paths.out / name).read_bytes().startswith(b"\x89PNG")
-    assert load_checkpoint(paths.checkpoint)["progress"]["step"] == 2
+    progress = load_checkpoint(paths.checkpoint)["progress"]
+    assert progress["step"] == 2
+    assert 0 < progress["history"][-1]["validation_loss"] < 1
     assert json.loads((paths.out / "history.json").read_text())["history"][-1]["step"] == 2
     with pytest.raises(ConfigError, match="--resume"):
         train_denoise(paths, run, SMALL, console=quiet)
