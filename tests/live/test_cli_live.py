@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -178,3 +179,20 @@ def test_a_rate_without_whole_hops_is_refused_in_a_line(jack_22050, model):
     assert code == 3
     assert "at 22050 Hz a hop is no whole number of samples" in err
     assert err.count("\n") == 1
+
+
+def test_a_server_that_comes_back_at_another_rate_is_resampled(jack, model):
+    with start("denoise", "--model", model, "--json") as process:
+        until_running(process)
+        jack.kill()
+        jack.sample_rate, jack.period = 44100, 128
+        jack.start()
+        said = eventually(lambda: re.search(".* is back.*", process.stderr.readline()), "the device's return")
+        assert said[0] == "rtaudio: the device is back, at 44100 Hz where it was 48000: resampled"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    told = json.loads(out)
+    assert (told["budget"]["sample_rate"], told["budget"]["block"]) == (44100, 128)
+    assert told["stats"]["restarts"] >= 1
+    assert told["budget"]["parts_ms"]["capture buffer"] == pytest.approx(2.9, abs=0.1)
