@@ -11,6 +11,7 @@ import contextlib
 import errno
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -51,11 +52,26 @@ examples:
 """
 
 
+NEGATIVE = re.compile(r"-[0-9.].*")
+"""`-40ms` too, which argparse takes for an option."""
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+    """The arguments with `--budget -40ms` as `--budget=-40ms`, so that what is wrong with it is told."""
+    arguments: list[str] = []
+    for text in argv:
+        if NEGATIVE.fullmatch(text) and arguments and re.fullmatch("--[a-z-]+", arguments[-1]):
+            arguments[-1] += f"={text}"
+        else:
+            arguments.append(text)
+    return arguments
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -88,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, interrupt)
     try:
-        args = build_parser().parse_args(argv)
+        args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
         code = int(args.run(args))
         sys.stdout.flush()
         return code

@@ -95,7 +95,8 @@ def _node(entry: dict[str, Any], default: str, monitors: bool) -> Node:
     _, channels, rate = entry["sample_specification"].split()
     return Node(
         name=entry["name"],
-        description=entry["description"],
+        # pactl 16 writes "(null)" into its JSON for texts with other letters than ASCII's.
+        description=entry["name"] if entry["description"] == "(null)" else entry["description"],
         channels=int(channels.removesuffix("ch")),
         sample_rate=int(rate.removesuffix("Hz")),
         default=entry["name"] == default,

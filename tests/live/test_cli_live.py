@@ -145,6 +145,24 @@ def test_the_virtual_microphone_lasts_as_long_as_the_stream(pulse_server, model)
     assert run("virtual-mic", "--status")[1] == "no virtual microphone\n"
 
 
+def test_a_microphone_with_letters_of_any_language_is_known_again(pulse_server, model):
+    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic", "Clean vöice") as process:
+        until_running(process)
+        (mic,) = json.loads(run("virtual-mic", "--status", "--json")[1])
+        assert (mic["name"], mic["alive"]) == ("Clean_v_ice", True)
+        listed = json.loads(run("devices", "--json")[1])
+        assert "(null)" not in [device["name"] for device in listed]
+        process.kill()
+        process.communicate()
+    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic", "声") as process:
+        until_running(process)
+        (mic,) = json.loads(run("virtual-mic", "--status", "--json")[1])
+        assert mic["pid"] == process.pid  # the killed one's was healed
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
 def test_a_killed_one_s_microphone_is_removed(pulse_server, model):
     with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic") as process:
         until_running(process)
