@@ -6,6 +6,8 @@ only when it is whole.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import re
 import secrets
@@ -164,6 +166,27 @@ def _ogg_ends(path: Path) -> bool:
     return page >= 0 and len(tail) > page + 5 and bool(tail[page + 5] & 4)
 
 
+def _remove_leftovers(folder: Path, stem: str) -> None:
+    """Remove the half-written files of processes that were killed."""
+    for part in folder.glob(f"{glob.escape(stem)}-*-*.part"):
+        pid = part.name.split("-")[-2]
+        if pid.isdecimal() and not _runs(int(pid)):
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+def _runs(pid: int) -> bool:
+    if os.name != "posix":  # elsewhere there is no asking without ending it
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 class AudioWriter:
     """Writes chunks to a file beside `path`, which takes its place when all went well.
 
@@ -205,7 +228,9 @@ class AudioWriter:
         if self.path is not None and self.path.is_dir():
             raise AudioFileError(f"{self.name}: is a folder")
         stem = ".rtaudio" if self.path is None else f".{self.path.stem}"
-        return Path(folder or tempfile.gettempdir()) / f"{stem}-{secrets.token_hex(4)}.part"
+        beside = Path(folder or tempfile.gettempdir())
+        _remove_leftovers(beside, stem)
+        return beside / f"{stem}-{os.getpid()}-{secrets.token_hex(4)}.part"
 
     def write(self, x: Frames) -> None:
         """Append frames `(n, channels)`; integer formats clip at full scale."""

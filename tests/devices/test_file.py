@@ -1,6 +1,8 @@
 import os
 import signal
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -101,6 +103,19 @@ def test_a_half_written_file_has_another_name(tmp_path):
         writer.write(NOISE)
         assert not (tmp_path / "a.wav").exists()
     assert (tmp_path / "a.wav").exists()
+
+
+def test_what_a_killed_process_left_of_a_file_goes_with_the_next_writing(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left = tmp_path / f".a-{killed.pid}-0123abcd.part"
+    theirs = [
+        tmp_path / name for name in (f".a-{os.getppid()}-0.part", ".a-b-c.part", f".b-{killed.pid}-0.part")
+    ]
+    for path in (left, *theirs):
+        path.write_bytes(b"half")
+    write(tmp_path / "a.wav", NOISE)
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a.wav", *theirs])
 
 
 @pytest.mark.parametrize(
