@@ -65,6 +65,10 @@ def is_audio_name(path: Path) -> bool:
     return FORMATS.get(extension, extension) in known_formats()
 
 
+SYSTEM_ERROR = 2
+"""libsndfile's code where not the request is at fault, but the system refused to read or write."""
+
+
 class AudioReader:
     """An audio file as float32 chunks `(frames, channels)`.
 
@@ -215,8 +219,10 @@ class AudioWriter:
             raise AudioFileError(f"{self.name}: cannot be written ({error.strerror})") from None
         try:
             self._file = sf.SoundFile(self._part, "w", sample_rate, channels, subtype, format=file_format)
-        except (sf.SoundFileError, ValueError, TypeError):
+        except (sf.SoundFileError, ValueError, TypeError) as error:
             self._discard()
+            if getattr(error, "code", None) == SYSTEM_ERROR:
+                raise AudioFileError(f"{self.name}: cannot be written: is the disk full?") from None
             raise AudioFileError(
                 f"{self.name}: {file_format} cannot hold {channels} channels at {sample_rate} Hz"
             ) from None

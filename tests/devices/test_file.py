@@ -132,11 +132,12 @@ def test_what_cannot_be_written_is_named(tmp_path, name, rate, reason):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_full_disk_is_named(tmp_path):
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_full_disk_is_named(tmp_path, size):
     resource = pytest.importorskip("resource")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # fails as a full disk does
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))  # fails as a full disk does
     try:
         with pytest.raises(AudioFileError, match="full"):
             write(tmp_path / "a.wav", np.tile(NOISE, (10, 1)))
