@@ -1,5 +1,6 @@
 """What goes wrong is told in one line, with an exit code, and never by a traceback."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -147,6 +148,16 @@ def test_one_bad_file_of_many(rtaudio, model, recording, tmp_path):
     assert "text.wav: is not audio" in err
     assert "1 done, 0 skipped, 1 failed" in err
     assert os.listdir(tmp_path / "clean") == ["talk.wav"]
+
+
+def test_where_nothing_may_be_written_is_one_line(rtaudio, monkeypatch):
+    monkeypatch.setattr("rtaudio.nn.weights.list_models", lambda: open_for_writing())
+
+    def open_for_writing():
+        raise PermissionError(errno.EACCES, "Permission denied", "runs")
+
+    code, _, err = rtaudio("models")
+    assert (code, err) == (2, "rtaudio: runs: cannot be written: permission denied\n")
 
 
 def test_a_surprise_is_one_line_with_a_hint(rtaudio, monkeypatch):
