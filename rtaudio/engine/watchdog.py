@@ -54,7 +54,7 @@ class Watchdog:
 
     def _other_rate(self) -> str:
         before, self._rate = self._rate, self._engine.plan.sample_rate
-        return f", at {self._rate} Hz where it was {before}: resampled" if self._rate != before else ""
+        return f", at {self._rate} Hz where it was {before}" if self._rate != before else ""
 
     def _revive(self, now_s: float) -> None:
         if not self.lost:
