@@ -163,6 +163,8 @@ def run(report: Report, quick: bool) -> None:
     for name, spent in rows.items():
         table.row(name, float(np.median(spent)), min(spent), max(spent))
     report.show(table)
+    if pa_ring() is None:
+        report.note("pa_ringbuffer is not beside it: pip install rtmixer")
     floor, ours = list(rows.values())[:2]
     ratio = float(np.median(np.array(ours) / np.array(floor)))
 

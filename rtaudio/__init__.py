@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ConfigError,
         DeviceError,
         MissingLibraryError,
+        RateError,
         RtaudioError,
         WeightsError,
     )
@@ -46,6 +47,7 @@ __all__ = [
     "NativeStage",
     "Pipeline",
     "PortAudioDevice",
+    "RateError",
     "RtaudioError",
     "SimulatedDevice",
     "Spec",

@@ -9,12 +9,17 @@
     ├── WeightsError             2   weights that are missing, corrupt or not ours
     ├── ModelError               2   somebody's model: not what its manifest says, or failing as it runs
     └── DeviceError              3   no such device, busy, gone
+        ├── RateError            3   it doesn't run at the rate asked for, but at others
         └── MissingLibraryError  3   PortAudio or an optional package is not installed
 
 They are raised while something is being built, never while audio flows: late or lost audio is
 counted in `StreamStats` instead. The command line prints `str(error)` as one line and exits
 with `exit_code`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class RtaudioError(Exception):
@@ -57,6 +62,14 @@ class DeviceError(RtaudioError):
     """An audio device that does not exist, is busy, refused the format, or went away."""
 
     exit_code = 3
+
+
+class RateError(DeviceError):
+    """A device that does not run at the sample rate; `rates` are some it does run at, best first."""
+
+    def __init__(self, message: str, rates: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.rates = tuple(rates)
 
 
 class MissingLibraryError(DeviceError):

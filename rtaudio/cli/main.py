@@ -11,12 +11,14 @@ import contextlib
 import errno
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from rtaudio.cli.interrupts import LostInterrupts
 from rtaudio.errors import RtaudioError
 
 VERBS = (
@@ -39,6 +41,12 @@ VERBS = (
 
 INTERRUPTED = 130
 
+UNWRITABLE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EACCES: "permission denied",
+    errno.EROFS: "the disk is read-only",
+}
+
 EPILOG = """\
 examples:
   rtaudio demo                                     hear and see what it does, no microphone needed
@@ -51,11 +59,26 @@ examples:
 """
 
 
+NEGATIVE = re.compile(r"-[0-9.].*")
+"""`-40ms` too, which argparse takes for an option."""
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+    """The arguments with `--budget -40ms` as `--budget=-40ms`, so that what is wrong with it is told."""
+    arguments: list[str] = []
+    for text in argv:
+        if NEGATIVE.fullmatch(text) and arguments and re.fullmatch("--[a-z-]+", arguments[-1]):
+            arguments[-1] += f"={text}"
+        else:
+            arguments.append(text)
+    return arguments
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -88,10 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, interrupt)
     try:
-        args = build_parser().parse_args(argv)
-        code = int(args.run(args))
-        sys.stdout.flush()
-        return code
+        with LostInterrupts():
+            args = build_parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
+            code = int(args.run(args))
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
         # Where it struck in code run from a string (a namedtuple being made), Python notes it as unhandled
         # and would die of SIGINT at exit, instead of 130; running another string takes the note back.
@@ -104,8 +128,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return _fail(f"{error.filename or 'stdout'}: cannot be written: the disk is full", 2)
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            reason = UNWRITABLE[error.errno]
+            return _fail(f"{error.filename or 'stdout'}: cannot be written: {reason}", 2)
         if interrupts:  # C code makes other exceptions of it: numpy, while it is imported, an ImportError
             return _fail("interrupted", INTERRUPTED)
         if os.environ.get("RTAUDIO_DEBUG"):

@@ -15,8 +15,12 @@ def verb(verbs: Verbs, name: str, run: Any, **texts: Any) -> argparse.ArgumentPa
     """Add a verb that calls `run(args)`; every verb has `--json`."""
     parser: argparse.ArgumentParser = verbs.add_parser(name, **texts)
     parser.set_defaults(run=run)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    add_json(parser)
     return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def _number(text: str) -> float:

@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
                 failed.append(str(error))
             lost += spotter_of(listener).lost_events
         outlets.close(wait=True)
-        outlets.sum_up(seconds, files=len(args.inputs), errors=failed, lost_events=lost)
+        if args.json or len(failed) < len(args.inputs):
+            outlets.sum_up(seconds, files=len(args.inputs), errors=failed, lost_events=lost)
     return 2 if failed else 0
 
 

@@ -8,7 +8,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from rtaudio.cli.options import count, positive
+from rtaudio.cli.options import add_json, count, positive
 from rtaudio.errors import MissingLibraryError
 
 NEEDED = ("torch", "matplotlib")
@@ -68,6 +68,7 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, help="threads that mix ahead; 0 mixes between steps (1)"
     )
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingLibraryError(f"training needs {' and '.join(missing)}: pip install 'rtaudio[train]'")
+    from rtaudio.cli.terminal import console, print_json
     from rtaudio.nn.weights import find_weights
     from rtaudio.training.denoise import TrainPaths, train_denoise
     from rtaudio.training.loop import RunConfig
@@ -89,13 +91,17 @@ def run(args: argparse.Namespace) -> int:
         hours=hours, steps=args.steps, batch=batch, seed=args.seed, rate=args.rate, device=args.device,
         threads=args.threads, workers=args.workers, patience=getattr(args, "patience", None),
     )  # fmt: skip
+    shown = console(stderr=args.json)
     if args.net == "denoise":
         start = find_weights(args.start) if args.start else None
-        train_denoise(paths, config, load_recipe(args.model), resume=args.resume, start=start)
-        return 0
-    from rtaudio.training.speech_loop import train_speech
+        recipe = load_recipe(args.model)
+        loop: Any = train_denoise(paths, config, recipe, resume=args.resume, start=start, console=shown)
+    else:
+        from rtaudio.training.speech_loop import train_speech
 
-    loops = {"keywords": "KeywordLoop", "embedding": "EmbeddingLoop", "vad": "VadLoop"}
-    make: Any = getattr(importlib.import_module(f"rtaudio.training.{args.net}"), loops[args.net])
-    train_speech(make, paths, config, resume=args.resume)
+        loops = {"keywords": "KeywordLoop", "embedding": "EmbeddingLoop", "vad": "VadLoop"}
+        make: Any = getattr(importlib.import_module(f"rtaudio.training.{args.net}"), loops[args.net])
+        loop = train_speech(make, paths, config, resume=args.resume, console=shown)
+    if args.json:
+        print_json({"net": args.net, "out": str(out), "history": loop.progress.history})
     return 0

@@ -24,7 +24,8 @@ class Callbacks:
 class Device(Protocol):
     """A source and a sink of blocks that calls compiled callbacks from threads of its own.
 
-    `open` fixes the format and may raise DeviceError; after it the latencies are known.
+    `open` fixes the format and may raise DeviceError, RateError where only the rate doesn't fit;
+    after it the latencies are known.
     `start` begins to call back, `stop` returns once no callback runs any more, and `close`
     gives everything back; a closed device can be opened again.
     """
@@ -49,6 +50,10 @@ class Device(Protocol):
     def stop(self) -> None: ...
 
     def close(self) -> None: ...
+
+    def change_rate(self, sample_rate: int) -> None:
+        """Run at another rate from the next `open` on, in blocks that may differ too."""
+        ...
 
     @property
     def active(self) -> bool:

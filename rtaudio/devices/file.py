@@ -6,6 +6,8 @@ only when it is whole.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import re
 import secrets
@@ -61,6 +63,10 @@ def is_audio_name(path: Path) -> bool:
     """Whether the extension is one of audio; says nothing about what is in the file."""
     extension = path.suffix[1:].upper()
     return FORMATS.get(extension, extension) in known_formats()
+
+
+SYSTEM_ERROR = 2
+"""libsndfile's code where not the request is at fault, but the system refused to read or write."""
 
 
 class AudioReader:
@@ -164,6 +170,27 @@ def _ogg_ends(path: Path) -> bool:
     return page >= 0 and len(tail) > page + 5 and bool(tail[page + 5] & 4)
 
 
+def _remove_leftovers(folder: Path, stem: str) -> None:
+    """Remove the half-written files of processes that were killed."""
+    for part in folder.glob(f"{glob.escape(stem)}-*-*.part"):
+        pid = part.name.split("-")[-2]
+        if pid.isdecimal() and not _runs(int(pid)):
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+def _runs(pid: int) -> bool:
+    if os.name != "posix":  # elsewhere there is no asking without ending it
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 class AudioWriter:
     """Writes chunks to a file beside `path`, which takes its place when all went well.
 
@@ -192,8 +219,10 @@ class AudioWriter:
             raise AudioFileError(f"{self.name}: cannot be written ({error.strerror})") from None
         try:
             self._file = sf.SoundFile(self._part, "w", sample_rate, channels, subtype, format=file_format)
-        except (sf.SoundFileError, ValueError, TypeError):
+        except (sf.SoundFileError, ValueError, TypeError) as error:
             self._discard()
+            if getattr(error, "code", None) == SYSTEM_ERROR:
+                raise AudioFileError(f"{self.name}: cannot be written: is the disk full?") from None
             raise AudioFileError(
                 f"{self.name}: {file_format} cannot hold {channels} channels at {sample_rate} Hz"
             ) from None
@@ -205,7 +234,9 @@ class AudioWriter:
         if self.path is not None and self.path.is_dir():
             raise AudioFileError(f"{self.name}: is a folder")
         stem = ".rtaudio" if self.path is None else f".{self.path.stem}"
-        return Path(folder or tempfile.gettempdir()) / f"{stem}-{secrets.token_hex(4)}.part"
+        beside = Path(folder or tempfile.gettempdir())
+        _remove_leftovers(beside, stem)
+        return beside / f"{stem}-{os.getpid()}-{secrets.token_hex(4)}.part"
 
     def write(self, x: Frames) -> None:
         """Append frames `(n, channels)`; integer formats clip at full scale."""

@@ -95,7 +95,8 @@ def _node(entry: dict[str, Any], default: str, monitors: bool) -> Node:
     _, channels, rate = entry["sample_specification"].split()
     return Node(
         name=entry["name"],
-        description=entry["description"],
+        # pactl 16 writes "(null)" into its JSON for texts with other letters than ASCII's.
+        description=entry["name"] if entry["description"] == "(null)" else entry["description"],
         channels=int(channels.removesuffix("ch")),
         sample_rate=int(rate.removesuffix("Hz")),
         default=entry["name"] == default,
@@ -119,7 +120,9 @@ def sinks() -> list[Node]:
 def modules() -> list[Module]:
     """Loaded modules, oldest first."""
     lines = (line.split("\t") for line in pactl("list", "short", "modules").splitlines())
-    return [Module(int(index), name, rest[0] if rest else "") for index, name, *rest in lines]
+    # Arguments of other programs' modules may have line breaks in them.
+    rows = (fields for fields in lines if len(fields) > 1 and fields[0].isdecimal())
+    return [Module(int(index), name, rest[0] if rest else "") for index, name, *rest in rows]
 
 
 def load_module(name: str, *arguments: str) -> int:

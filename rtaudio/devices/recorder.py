@@ -57,6 +57,11 @@ class Recorder:
         (_, before), (_, after) = self._files
         return before.n_samples, after.n_samples
 
+    def end(self, reason: str) -> None:
+        """Take no more: `error` is then that the recording ended for that reason."""
+        (_, before), _ = self._files
+        self._ended(before, reason)
+
     def start(self) -> None:
         """Begin to write what the engine pushes."""
         self._over.clear()
@@ -100,5 +105,9 @@ class Recorder:
             file.write(piece)
         except OSError as error:
             why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+            self._ended(file, why or "")
+
+    def _ended(self, file: WavWriter, reason: str) -> None:
+        if self.error is None:
             seconds = file.n_samples / file.sample_rate
-            self.error = AudioFileError(f"{file.path}: recording ended after {seconds:.1f} s: {why}")
+            self.error = AudioFileError(f"{file.path}: recording ended after {seconds:.1f} s: {reason}")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.devices.base import Callbacks
-from rtaudio.errors import ConfigError, DeviceError
+from rtaudio.errors import ConfigError, DeviceError, RateError
 from rtaudio.kernels import live
 from rtaudio.kernels import simulate as s
 from rtaudio.stream.stage import Samples
@@ -68,7 +68,8 @@ class SimulatedDevice:
       WATCH_FROM_S on: the start of a tone is itself a step.
 
     After the run `output` holds what the speakers got (first channel; with `duration_s` only the
-    last 10 s). `unplug()` makes it a device that was lost; `plug_in()` brings it back.
+    last 10 s). `unplug()` makes it a device that was lost; `plug_in()` brings it back, at another
+    rate if told so: `x` and `output` go on in its samples.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class SimulatedDevice:
         self.one_clock, self.duplex = not two_clocks, not (two_streams or two_clocks)
         self.virtual = clock == "virtual"
         self.capture_latency_s = self.playback_latency_s = 0.0
-        self.duration_s, self._present = duration_s, True
+        self.duration_s, self._present, self._runs_at = duration_s, True, sample_rate
         self._x = np.ascontiguousarray(x, np.float32)
         self._thread: threading.Thread | None = None
         self._tables = self._make_tables(faults or Faults())
@@ -122,6 +123,8 @@ class SimulatedDevice:
         """Fix the length of the run, which depends on the pipeline's latency."""
         if not self._present:
             raise DeviceError("the simulated device is unplugged")
+        if self._runs_at != self.sample_rate:
+            raise RateError(f"the simulated device runs at {self._runs_at} Hz only", [self._runs_at])
         words = self._tables.words
         engine = np.ctypeslib.as_array((ctypes.c_int64 * live.N_WORDS).from_address(callbacks.memory))
         if self.duration_s is not None:
@@ -153,6 +156,9 @@ class SimulatedDevice:
     def close(self) -> None:
         self.stop()
 
+    def change_rate(self, sample_rate: int) -> None:
+        self.sample_rate = self._tables.words[s.RATE] = sample_rate
+
     def wait(self, timeout_s: float | None) -> bool:
         """Wait until the recording was played to its end; False where it was not by then."""
         if self._thread is not None:
@@ -177,5 +183,5 @@ class SimulatedDevice:
         self._present = False
         self.stop()
 
-    def plug_in(self) -> None:
-        self._present = True
+    def plug_in(self, sample_rate: int | None = None) -> None:
+        self._present, self._runs_at = True, sample_rate or self._runs_at

@@ -59,7 +59,8 @@ class VirtualMic:
     ) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
             raise ConfigError(f"virtual microphone name {name!r} may hold letters, digits and _ . - only")
-        self.name, self.description, self.sample_rate = name, description, sample_rate
+        # In one line: pactl tells of modules a line each, with their arguments.
+        self.name, self.description, self.sample_rate = name, " ".join(description.split()), sample_rate
         self.sink = f"{name}_sink"
         self._modules: list[int] = []
 

@@ -64,7 +64,11 @@ class WavWriter:
             raise AudioFileError(f"{self.path}: can't be written")
         try:
             self._part, self._file = _create_beside(self.path)
-            os.pwrite(self._file, header(sample_rate, 0), 0)
+            try:
+                os.pwrite(self._file, header(sample_rate, 0), 0)
+            except OSError:
+                self.discard()
+                raise
         except OSError as error:
             raise AudioFileError(f"{self.path}: can't be written: {error.strerror}") from None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from rtaudio.errors import BudgetError, ConfigError
 from rtaudio.stream.stage import NativeStage
@@ -67,6 +68,19 @@ class LatencyBudget:
     @property
     def total_ms(self) -> float:
         return sum(self.parts.values())
+
+    def at_rate(self, sample_rate: int, stage: NativeStage, block: int) -> LatencyBudget:
+        """The plan for what was made for another rate: the same times, rounded up to samples."""
+        ratio = Fraction(sample_rate, self.sample_rate)
+        return replace(
+            self,
+            sample_rate=sample_rate,
+            block=block,
+            hop_length=stage.in_spec.size,
+            latency=stage.latency,
+            slack=math.ceil(self.slack * ratio),
+            bridge=math.ceil(self.bridge * ratio),
+        )
 
     def describe(self) -> str:
         """`40.0 ms = capture buffer 10.0 + ring 0.0 + ...`."""

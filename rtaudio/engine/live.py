@@ -10,10 +10,11 @@ from typing import Protocol, Self
 import numpy as np
 
 from rtaudio.devices.base import Device
+from rtaudio.dsp.resample import at_rate
 from rtaudio.engine.budget import LatencyBudget, plan_budget
 from rtaudio.engine.memory import LiveMemory
 from rtaudio.engine.priority import PriorityResult, audio_threads, raise_priority, thread_ids
-from rtaudio.errors import ConfigError, ModelError, RtaudioError
+from rtaudio.errors import ConfigError, ModelError, RateError, RtaudioError
 from rtaudio.kernels import live as w
 from rtaudio.kernels.engine_loop import BINS_PER_OCTAVE, FIRST_OCTAVE, engine_run
 from rtaudio.stream.stage import NativeStage
@@ -29,6 +30,10 @@ class Tap(Protocol):
 
     @property
     def out_address(self) -> int: ...
+
+    def end(self, reason: str) -> None:
+        """No more will come."""
+        ...
 
 
 class LiveEngine:
@@ -64,8 +69,10 @@ class LiveEngine:
             raise ConfigError(
                 "the plan and the device differ in duplex: plan_budget(..., duplex=device.duplex)"
             )
+        self._made_for, self._tap = (stage, device.sample_rate), tap
         self._memory = LiveMemory(stage, device, self.plan)
         self._words, self._reals = self._memory.words, self._memory.reals
+        self._retired: list[LiveMemory] = []
         if tap is not None:
             self._words[[w.TAP_IN, w.TAP_OUT]] = tap.in_address, tap.out_address
         self._thread: threading.Thread | None = None
@@ -122,12 +129,38 @@ class LiveEngine:
         self.device.close()
 
     def restart(self) -> None:
-        """Close and reopen the device, with all sound forgotten and a fade-in. For a lost device."""
+        """Close and reopen the device, with all sound forgotten and a fade-in. For a lost device.
+
+        Where it runs at another rate by now, the stage is put between resamplers, and a tap ends.
+        Raises DeviceError where it can't be opened, RateError where no rate of its serves.
+        """
         self.stop()
         self._memory.start_afresh()
         self.stage.reset()
-        self.start()
+        try:
+            self.start()
+        except RateError as error:
+            self._change_rate(error)
+            self.start()
         self._restarts += 1
+
+    def _change_rate(self, error: RateError) -> None:
+        """Go on at the first of the device's rates at which a hop is whole; counters go on too."""
+        stage, stage_rate = self._made_for
+        (hop_length,) = stage.in_spec.shape
+        rate = next((rate for rate in error.rates if hop_length * rate % stage_rate == 0), None)
+        if rate is None:
+            rates = ", ".join(map(str, error.rates)) or "none of the usual rates"
+            raise RateError(f"the device runs at {rates} Hz now, where a hop is no whole number of samples")
+        self.stage, old_rate = at_rate(stage, stage_rate, rate), self.plan.sample_rate
+        self.device.change_rate(rate)
+        self.plan = self.plan.at_rate(rate, self.stage, self.device.block)
+        self._retired.append(self._memory)  # a stream that PortAudio never got closed may write to it
+        self._memory = LiveMemory(self.stage, self.device, self.plan)
+        self._memory.go_on_from(self._retired[-1])
+        self._words, self._reals = self._memory.words, self._memory.reals
+        if self._tap is not None:
+            self._tap.end(f"the device went from {old_rate} to {rate} Hz")
 
     def __enter__(self) -> Self:
         self.start()

@@ -116,6 +116,12 @@ class LiveMemory:
         if self._resampler is not None:
             self._resampler.reset()
 
+    def go_on_from(self, before: LiveMemory) -> None:
+        """Take over the counters and settings of a memory that was made for another rate."""
+        self.words[w.N_CONFIGURATION :] = before.words[w.N_CONFIGURATION :]
+        self.histogram[:] = before.histogram
+        self.start_afresh()
+
     @property
     def callbacks(self) -> Callbacks:
         return Callbacks(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from rtaudio.engine.live import LiveEngine
-from rtaudio.errors import DeviceError
+from rtaudio.errors import DeviceError, RateError
 
 SILENCE_S = 1.0  # without a callback; the longest block in use, 4096 at 8 kHz, takes half of that
 BACK_OFF_S = (0.25, 0.5, 1.0, 2.0, 5.0)  # between attempts; the last one goes on
@@ -27,6 +27,7 @@ class Watchdog:
         self._beats, self._beats_s = [-1 for _ in ENDS], [0.0 for _ in ENDS]
         self._silent = {*ENDS}  # ends not heard of since the last attempt
         self._attempts, self._next_s = 0, 0.0
+        self._rate, self._refusal = engine.plan.sample_rate, ""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -42,14 +43,18 @@ class Watchdog:
                 self._beats[end], self._beats_s[end] = beat, now_s
                 self._silent.discard(end)
         if self.lost and not self._silent:
-            self._report("the device is back")
-            self._attempts = 0
+            self._report("the device is back" + self._other_rate())
+            self._attempts, self._refusal = 0, ""
         elif now_s - min(self._beats_s) >= SILENCE_S and now_s >= self._next_s and not self._ended():
             self._revive(now_s)
 
     def _ended(self) -> bool:
         """A recording that was played to its end is no lost device."""
         return bool(getattr(self._engine.device, "finished", False))
+
+    def _other_rate(self) -> str:
+        before, self._rate = self._rate, self._engine.plan.sample_rate
+        return f", at {self._rate} Hz where it was {before}" if self._rate != before else ""
 
     def _revive(self, now_s: float) -> None:
         if not self.lost:
@@ -59,8 +64,11 @@ class Watchdog:
         self._silent = {*ENDS}
         try:
             self._engine.restart()
-        except DeviceError:
-            return  # still away: tried again after the back-off
+        except DeviceError as error:
+            if isinstance(error, RateError) and str(error) != self._refusal:
+                self._refusal = str(error)
+                self._report(self._refusal)
+            return  # still away, or of no use as it is: tried again after the back-off
         self._beats_s = [now_s for _ in ENDS]
 
     def start(self) -> None:

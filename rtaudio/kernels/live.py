@@ -45,6 +45,8 @@ SPARE_FILL = 35                                 # two streams: samples beyond TA
 DEAD_ZONE = 36                                  # samples off the set point that are let be; 0 with two clocks
 STEPS = 37                                      # (entry, state) of each rung: full, cheaper, held
 
+N_CONFIGURATION = 48
+
 # Capture callback.
 IN_TIME, CAPTURE_NS, CAPTURE_BLOCKS, INPUT_OVERFLOWS = 48, 49, 50, 51
 RING_OVERFLOWS, DROPPED = 52, 53                # blocks, samples

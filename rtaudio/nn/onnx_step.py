@@ -7,11 +7,17 @@ dictionaries of arrays (`python -m benchmarks.onnx_models`).
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+# Its builds report on their user unless told not to, before they are imported, and complain in
+# colour on stderr where they can't keep an identifier for that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import onnxruntime
 from numpy.typing import NDArray
 

@@ -1,5 +1,6 @@
 """What goes wrong is told in one line, with an exit code, and never by a traceback."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -100,6 +101,22 @@ def test_usage(rtaudio, arguments):
     assert_one_line(err)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("--budget", "-40ms", "must be a time above zero"),
+        ("--duration", "-1e3", "must be above zero"),
+        ("--strength", "-50%", "is not a number"),
+        ("--atten-limit", "-3dB", "must be 0 dB or more"),
+        ("--jobs", "-2", "must be a whole number, 1 or more"),
+    ],
+)
+def test_what_is_wrong_with_a_negative_value_is_told(rtaudio, option, value, rule):
+    code, _, err = rtaudio("denoise", option, value)
+    assert code == 2
+    assert_one_line(err, option, f"{value!r} {rule}")
+
+
 @pytest.mark.parametrize("verb", ["demo", "denoise"])
 def test_a_budget_nobody_can_meet(rtaudio, model, tmp_path, verb):
     extra = ["--out-dir", tmp_path / "out"] if verb == "demo" else []
@@ -131,6 +148,16 @@ def test_one_bad_file_of_many(rtaudio, model, recording, tmp_path):
     assert "text.wav: is not audio" in err
     assert "1 done, 0 skipped, 1 failed" in err
     assert os.listdir(tmp_path / "clean") == ["talk.wav"]
+
+
+def test_where_nothing_may_be_written_is_one_line(rtaudio, monkeypatch):
+    monkeypatch.setattr("rtaudio.nn.weights.list_models", lambda: open_for_writing())
+
+    def open_for_writing():
+        raise PermissionError(errno.EACCES, "Permission denied", "runs")
+
+    code, _, err = rtaudio("models")
+    assert (code, err) == (2, "rtaudio: runs: cannot be written: permission denied\n")
 
 
 def test_a_surprise_is_one_line_with_a_hint(rtaudio, monkeypatch):

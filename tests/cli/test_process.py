@@ -78,6 +78,20 @@ def test_an_interrupt_in_code_from_a_string_is_130_as_anywhere():
     assert (done.returncode, done.stderr) == (130, "rtaudio: interrupted\n")
 
 
+def test_an_interrupt_in_a_callback_from_c_is_not_lost():
+    code = (
+        "import ctypes, signal, sys, threading\n"
+        "from rtaudio.cli import main\n"
+        "def parse():\n"
+        "    ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGTERM))()\n"
+        "    threading.Event().wait(60)\n"
+        "main.build_parser = parse\n"
+        "sys.exit(main.main([]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "rtaudio: interrupted\n")
+
+
 @pytest.mark.skipif(
     not os.path.exists("/dev/full"), reason="there is no /dev/full, a disk that is always full"
 )

@@ -69,6 +69,13 @@ def test_one_json_object_for_all(rtaudio, model, talk, tmp_path):
     assert "text.wav" in err
 
 
+def test_a_bad_file_alone_is_one_line(rtaudio, model, tmp_path):
+    (tmp_path / "text.wav").write_text("Dear diary")
+    code, out, err = rtaudio("spot", tmp_path / "text.wav", "--model", model)
+    assert (code, out) == (2, "")
+    assert err == f"rtaudio: {tmp_path}/text.wav: is not audio in a format that libsndfile reads\n"
+
+
 def test_people_get_a_line_an_event(rtaudio, model, talk, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     _, out, _ = rtaudio("spot", talk, "--model", model)

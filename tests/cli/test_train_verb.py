@@ -1,4 +1,6 @@
 import importlib.util
+import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,3 +34,17 @@ def test_a_run_has_one_length_above_zero(tmp_path, capsys, length):
     with pytest.raises(SystemExit, match="2"):
         main(["train", "denoise", "--data", str(tmp_path), *length])
     assert length[0].split("=")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("net", ["denoise", "vad"])
+def test_json_is_all_there_is_on_stdout(tmp_path, capsys, monkeypatch, net):
+    def train(*arguments, console, **options):
+        console.print("step 1")
+        return SimpleNamespace(progress=SimpleNamespace(history=[{"step": 1}]))
+
+    monkeypatch.setattr("rtaudio.training.denoise.train_denoise", train)
+    monkeypatch.setattr("rtaudio.training.speech_loop.train_speech", train)
+    assert main(["train", net, "--data", str(tmp_path), "--out", str(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"net": net, "out": str(tmp_path), "history": [{"step": 1}]}
+    assert err == "step 1\n"

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from rtaudio.cli.main import VERBS
+from rtaudio.cli.train import NETS
 from rtaudio.errors import MissingLibraryError
 from rtaudio.kernels import simd_int8
 from rtaudio.tasks import health
@@ -61,3 +63,12 @@ def test_warm_imports_every_kernel(rtaudio):
     code, out, _ = rtaudio("warm", "--json")
     assert code == 0
     assert json.loads(out)["modules"] > 30
+
+
+@pytest.mark.parametrize(
+    "verb", [*(verb for verb in VERBS if verb != "train"), *(f"train {net}" for net in NETS)]
+)
+def test_every_verb_has_json(rtaudio, verb):
+    code, out, _ = rtaudio(*verb.replace("_", "-").split(), "--help")
+    assert code == 0
+    assert "--json" in out

@@ -1,6 +1,8 @@
 import os
 import signal
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -103,6 +105,19 @@ def test_a_half_written_file_has_another_name(tmp_path):
     assert (tmp_path / "a.wav").exists()
 
 
+def test_what_a_killed_process_left_of_a_file_goes_with_the_next_writing(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left = tmp_path / f".a-{killed.pid}-0123abcd.part"
+    theirs = [
+        tmp_path / name for name in (f".a-{os.getppid()}-0.part", ".a-b-c.part", f".b-{killed.pid}-0.part")
+    ]
+    for path in (left, *theirs):
+        path.write_bytes(b"half")
+    write(tmp_path / "a.wav", NOISE)
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a.wav", *theirs])
+
+
 @pytest.mark.parametrize(
     ("name", "rate", "reason"),
     [
@@ -117,13 +132,14 @@ def test_what_cannot_be_written_is_named(tmp_path, name, rate, reason):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_full_disk_is_named(tmp_path):
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_full_disk_is_named(tmp_path, size):
     resource = pytest.importorskip("resource")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # fails as a full disk does
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))  # fails as a full disk does
     try:
-        with pytest.raises(AudioFileError, match="full"):
+        with pytest.raises(AudioFileError, match=r"is the disk full\?"):
             write(tmp_path / "a.wav", np.tile(NOISE, (10, 1)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

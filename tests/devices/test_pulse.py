@@ -18,6 +18,11 @@ def test_nodes_are_read_with_format_default_and_monitors(pactl, make_node):
     assert [sink.name for sink in pulse.sinks() if sink.default] == ["out"]
 
 
+def test_a_description_that_pactl_cannot_tell_is_the_name(pactl, make_node):
+    pactl.set(sources=[make_node("usb", description="(null)")])
+    assert pulse.sources()[0].description == "usb"
+
+
 def test_the_microphone_is_never_our_own_virtual_one(pactl, make_node):
     ours = make_node("rtaudio_mic", **{pulse.OWNER: "1.2"})
     monitor = make_node("out.monitor", monitor="out")

@@ -30,6 +30,16 @@ def test_a_file_is_playable_after_every_write_and_named_at_the_end(tmp_path):
     assert os.listdir(tmp_path) == ["x.wav"]
 
 
+def test_a_disk_full_from_the_beginning_leaves_no_file(tmp_path, monkeypatch):
+    def pwrite(file, data, at):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    with pytest.raises(AudioFileError, match=r"x\.wav: can't be written: No space left"):
+        WavWriter(tmp_path / "x.wav", RATE)
+    assert os.listdir(tmp_path) == []
+
+
 def test_beyond_4_gib_the_header_is_rf64(tmp_path):
     n, path = 2**30, tmp_path / "long.wav"
     assert wav.header(RATE, 2**20)[:4] == b"RIFF"

@@ -28,6 +28,14 @@ def test_it_loads_a_described_source_over_a_sink_and_unloads_both(pactl):
     assert pactl.modules == []
 
 
+def test_a_description_of_several_lines_is_put_in_one(pactl):
+    pactl.set(modules=[[1, "module-other", "text=of\nseveral\tlines"]])
+    with VirtualMic("my_mic", "the\nbest\tmic"):
+        (_, _, _), (_, _, _), (_, _, source_arguments) = pactl.modules
+        assert "device.description='the best mic'" in source_arguments
+        assert [mic.name for mic in virtual_mic.status()] == ["my_mic"]
+
+
 def test_leftovers_of_dead_processes_are_healed_and_others_stay(pactl):
     stranger = [1, "module-null-sink", "sink_name=other"]
     left = [2, "module-null-sink", f"sink_name=rtaudio_mic_sink {GONE}"]

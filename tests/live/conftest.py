@@ -27,6 +27,15 @@ def give_up(reason):
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
+class Program(subprocess.Popen):
+    """A program that doesn't outlive a test that failed: it would be waited for without end."""
+
+    def __exit__(self, kind, *rest):
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
 @contextlib.contextmanager
 def small_disk(folder, size):
     """Mount a file system of `size` bytes at `folder`, to be filled; PermissionError if not allowed."""

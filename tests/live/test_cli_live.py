@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from rtaudio.nn.weights import save_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.probe import Probe
+from tests.live.conftest import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +35,7 @@ def model(tmp_path_factory):
 
 
 def start(*arguments):
-    return subprocess.Popen(
+    return Program(
         [sys.executable, "-m", "rtaudio", *map(str, arguments)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -144,6 +146,24 @@ def test_the_virtual_microphone_lasts_as_long_as_the_stream(pulse_server, model)
     assert run("virtual-mic", "--status")[1] == "no virtual microphone\n"
 
 
+def test_a_microphone_with_letters_of_any_language_is_known_again(pulse_server, model):
+    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic", "Clean vöice") as process:
+        until_running(process)
+        (mic,) = json.loads(run("virtual-mic", "--status", "--json")[1])
+        assert (mic["name"], mic["alive"]) == ("Clean_v_ice", True)
+        listed = json.loads(run("devices", "--json")[1])
+        assert "(null)" not in [device["name"] for device in listed]
+        process.kill()
+        process.communicate()
+    with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic", "声") as process:
+        until_running(process)
+        (mic,) = json.loads(run("virtual-mic", "--status", "--json")[1])
+        assert mic["pid"] == process.pid  # the killed one's was healed
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
 def test_a_killed_one_s_microphone_is_removed(pulse_server, model):
     with start("denoise", "--model", model, "-i", "mic.monitor", "--virtual-mic") as process:
         until_running(process)
@@ -178,3 +198,20 @@ def test_a_rate_without_whole_hops_is_refused_in_a_line(jack_22050, model):
     assert code == 3
     assert "at 22050 Hz a hop is no whole number of samples" in err
     assert err.count("\n") == 1
+
+
+def test_a_server_that_comes_back_at_another_rate_is_resampled(jack, model):
+    with start("denoise", "--model", model, "--json") as process:
+        until_running(process)
+        jack.kill()
+        jack.sample_rate, jack.period = 44100, 128
+        jack.start()
+        said = eventually(lambda: re.search(".* is back.*", process.stderr.readline()), "the device's return")
+        assert said[0] == "rtaudio: the device is back, at 44100 Hz where it was 48000"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    told = json.loads(out)
+    assert (told["budget"]["sample_rate"], told["budget"]["block"]) == (44100, 128)
+    assert told["stats"]["restarts"] >= 1
+    assert told["budget"]["parts_ms"]["capture buffer"] == pytest.approx(2.9, abs=0.1)

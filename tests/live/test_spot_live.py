@@ -11,6 +11,7 @@ import pytest
 
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.servers import eventually
+from tests.live.conftest import Program
 from tests.tone_words import script, tone_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ def model(tmp_path_factory):
 
 
 def start(*arguments):
-    return subprocess.Popen(
+    return Program(
         [sys.executable, "-m", "rtaudio", *map(str, arguments)],
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

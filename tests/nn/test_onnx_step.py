@@ -1,6 +1,9 @@
 """Every convention of streaming ONNX models is proposed, read back, and run the same as by plain calls."""
 
 import copy
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -232,3 +235,12 @@ def test_a_step_that_hangs_is_ended_from_another_thread(tmp_path):
 def test_unknown_keys_are_named(tmp_path):
     with pytest.raises(ModelError, match="no 'version'"):
         parse_manifest({"format": "rtaudio-onnx"}, tmp_path)
+
+
+def test_onnx_runtime_neither_reports_on_its_user_nor_complains_that_it_cannot():
+    code = "import os, rtaudio.nn.onnx_step; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **nowhere}, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")

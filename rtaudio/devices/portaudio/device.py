@@ -14,9 +14,9 @@ from rtaudio.devices.portaudio.listing import (
     list_devices,
     native_block,
     reaches_pulse,
-    supported_rates,
+    usable_rates,
 )
-from rtaudio.errors import DeviceError
+from rtaudio.errors import DeviceError, RateError
 
 
 class PortAudioDevice:
@@ -150,6 +150,10 @@ class PortAudioDevice:
         self._streams.clear()
         OPEN.discard(self)
 
+    def change_rate(self, sample_rate: int) -> None:
+        block = round(self.block * sample_rate / self.sample_rate)
+        self.sample_rate, self.block = sample_rate, native_block(self.input) or block
+
     @property
     def active(self) -> bool:
         return bool(self._streams) and all(stream.active for stream in self._streams)
@@ -161,10 +165,11 @@ class PortAudioDevice:
     def _explain(self, sd: Any, error: Exception) -> DeviceError:
         code = error.args[1] if len(error.args) > 1 else None
         if code == sd._lib.paInvalidSampleRate:
-            rates = supported_rates(self.input, self.output) or "none of the usual rates"
-            return DeviceError(
-                f"{self.names} cannot run at {self.sample_rate} Hz (works: {rates}):"
-                " use such a rate, with rtaudio.dsp.resample.at_rate around the stage"
+            rates = usable_rates(self.input, self.output)
+            return RateError(
+                f"{self.names} cannot run at {self.sample_rate} Hz (works: {rates or 'no usual rate'}):"
+                " use such a rate, with rtaudio.dsp.resample.at_rate around the stage",
+                rates,
             )
         if code == sd._lib.paDeviceUnavailable:
             return DeviceError(f"{self.names} is busy: another program holds it, or its server is gone")

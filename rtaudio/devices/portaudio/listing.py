@@ -14,7 +14,7 @@ PULSE_DEVICES = ("pulse", "default")
 """ALSA devices that end at the Pulse server where Debian's libasound2-plugins is installed."""
 
 RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000)
-"""Rates tried when one was refused, to name some that work."""
+"""Rates tried where one was refused."""
 
 
 def list_devices() -> list[DeviceInfo]:
@@ -103,7 +103,7 @@ def end_of(devices: list[DeviceInfo], device: DeviceInfo) -> int:
     return gate.index if device.node and gate else device.index
 
 
-def supported_rates(input: DeviceInfo, output: DeviceInfo, rates: Sequence[int] = RATES) -> list[int]:
+def supported_rates(input: DeviceInfo, output: DeviceInfo, rates: Sequence[int]) -> list[int]:
     """Those of the rates that both devices accept, in the same order; none where one is busy.
 
     A microphone alone is its own output.
@@ -120,6 +120,12 @@ def supported_rates(input: DeviceInfo, output: DeviceInfo, rates: Sequence[int] 
     return accepted
 
 
+def usable_rates(input: DeviceInfo, output: DeviceInfo) -> list[int]:
+    """Rates that both devices accept, each once: their default rates, then the highest first."""
+    tried = dict.fromkeys([input.default_rate, output.default_rate, *RATES[::-1]])
+    return supported_rates(input, output, list(tried))
+
+
 def common_rate(input: DeviceInfo, output: DeviceInfo, wanted: int, multiple_of: int = 1) -> int:
     """The rate to run both devices at: `wanted` where they can, else one of theirs.
 
@@ -129,12 +135,12 @@ def common_rate(input: DeviceInfo, output: DeviceInfo, wanted: int, multiple_of:
     """
     if supported_rates(input, output, [wanted]):
         return wanted
-    accepted = supported_rates(input, output, [input.default_rate, output.default_rate, *RATES[::-1]])
+    accepted = usable_rates(input, output)
     serving = [rate for rate in accepted if rate % multiple_of == 0]
     if accepted and not serving:
         names = " and ".join(dict.fromkeys(repr(device.name) for device in (input, output)))
         raise DeviceError(
-            f"{names} cannot run at {wanted} Hz, and at {', '.join(map(str, dict.fromkeys(accepted)))} Hz "
+            f"{names} cannot run at {wanted} Hz, and at {', '.join(map(str, accepted))} Hz "
             f"a hop is no whole number of samples: set the device to a multiple of {multiple_of} Hz"
         )
     return serving[0] if serving else wanted
