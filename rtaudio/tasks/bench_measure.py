@@ -56,12 +56,14 @@ class Measurement:
         while turns and not self._stopped:
             thread = threading.Thread(target=self._take, args=(turns,), daemon=True)
             thread.start()
-            while thread.is_alive() and turns:
+            left = turns
+            while thread.is_alive() and left is turns:
                 if not wanted():
                     self.stop()
                 progress(min((time.monotonic() - begun) / self._seconds, 1.0))
                 thread.join(POLL_S)
-                turns = self._without_hung(turns)
+                left = self._without_hung(turns)
+            turns = left
         return not self._stopped
 
     def stop(self) -> None:

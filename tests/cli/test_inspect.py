@@ -110,10 +110,15 @@ def test_bench_times_a_model_as_live_audio_would_run_it(rtaudio, tmp_path):
     manifest = twins.manifest_of(twins.many_states(tmp_path / "m.onnx", 2))
     code, out, err = rtaudio("bench", "--model", manifest, "--duration", "0.4", "--json")
     told = json.loads(out)
-    assert (code, err, told["period_us"], told["model"]["sample_rate"]) == (0, "", 10000, 16000)
+    (model,) = told["models"]
+    assert (code, err, model["period_us"], model["sample_rate"]) == (0, "", 10000, 16000)
     (backend,) = told["backends"]
     assert (backend["backend"], backend["gil_free"], backend["hops"]) == ("onnx", False, 40)
-    assert told["verdict"]["parts_ms"]["algorithmic"] == pytest.approx(15)  # two resamplers and the worker
+    parts_ms = model["verdict"]["parts_ms"]
+    assert (parts_ms["algorithmic"], parts_ms["worker"]) == pytest.approx((5, 10))  # two resamplers; a hop
+    assert model["verdict"]["allowed_us"] == 10000
+    code, out, _ = rtaudio("bench", "--model", manifest, "--duration", "0.4")
+    assert "onnx, not GIL-free" in out
     code, _, err = rtaudio("bench", "--model", manifest, "--backend", "torch", "--duration", "0.4")
     assert code == 2
     assert_one_line(err, "--backend onnx")
