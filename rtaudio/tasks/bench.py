@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rtaudio.errors import ConfigError
 from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend
-from rtaudio.tasks.bench_grid import Row, measure_paces, measure_streams
+from rtaudio.tasks.bench_grid import Measure, Row, measure_paces, measure_streams
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_measure import ROUNDS, Measurement, Progress
 from rtaudio.tasks.bench_subject import Subject, build_subject
@@ -155,24 +154,23 @@ def _measure_grids(
 ) -> tuple[list[Row], list[Row]]:
     """Other paces and numbers of streams, `duration_s` for each of the two."""
 
-    def measure(backend: Backend, period_ns: int, seconds: float) -> tuple[Runs, bool]:
-        one = Measurement([(backend, period_ns)], seconds)
-        finished = one.run(parts.next(seconds), wanted)
-        return one.runs[0], finished
+    def measure(seconds: float, tried: int) -> Measure:
+        each_s = seconds / max(1, tried)
+
+        def one(backend: Backend, period_ns: int) -> tuple[Runs, bool]:
+            alone = Measurement([(backend, period_ns)], each_s)
+            return alone.runs[0], alone.run(parts.next(each_s), wanted)
+
+        return one
 
     paces: list[Row] = []
     streams: list[Row] = []
+    share_s = settings.duration_s / len(subjects)
+    precision = "int8" if settings.backends[0] == "int8" else "float32"
     for subject in subjects:
-        model, share_s = subject.facts["name"], settings.duration_s / len(subjects)
-        paces += measure_paces(
-            partial(measure, seconds=share_s / max(1, len(settings.hops_ms))), model, settings.hops_ms
-        )
-        streams += measure_streams(
-            partial(measure, seconds=share_s / max(1, len(settings.streams))),
-            model,
-            settings.streams,
-            subject.period_ns,
-        )
+        name, hops_ms, sizes = subject.facts["name"], settings.hops_ms, settings.streams
+        paces += measure_paces(measure(share_s, len(hops_ms)), name, hops_ms)
+        streams += measure_streams(measure(share_s, len(sizes)), name, sizes, subject.period_ns, precision)
     return paces, streams
 
 

@@ -50,9 +50,9 @@ def measure_streams(measure: Measure, model: str | Path, sizes: Sequence[int], p
     return rows
 
 
-def _stream_backend(weights: Weights, streams: int) -> Backend:
+def _stream_backend(weights: Weights, streams: int, precision: str) -> Backend:
     """A batch whose streams are the bundled recording, each a second further on."""
-    stage = Pipeline(denoise_stages(weights))
+    stage = Pipeline(denoise_stages(weights, precision))
     (hop_length,) = stage.in_spec.shape
     hops = demo_hops(hop_length)
     places = (np.arange(100)[:, None] + 100 * np.arange(streams)) % len(hops)

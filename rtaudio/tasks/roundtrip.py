@@ -76,10 +76,18 @@ def _delay(heard: Samples) -> int:
     return delay_between(SIGNAL, heard)
 
 
+def _probe_client(jack: JackServer, *others: str) -> str:
+    """The probe's name on JACK. DeviceError where it isn't the only client beside these."""
+    clients = {port.split(":")[0] for port in jack.ports()} - {"system", *others}
+    if len(clients) != 1:
+        raise DeviceError(f"JACK shows {sorted(clients)} in place of the probe alone")
+    return clients.pop()
+
+
 def jack_loop(jack: JackServer, folder: Path, runs: int) -> int:
     """The probe's own loop: a client that hears itself does so a period later."""
     with ProbeProcess(folder, SIGNAL, jack.period) as probe:
-        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system"}
+        client = _probe_client(jack)
         jack.cut("system:capture_1", f"{client}:in_0")
         jack.wire(f"{client}:out_0", f"{client}:in_0")
         return int(np.median(delays_of(probe, runs)))
@@ -92,7 +100,7 @@ def through_jack(
     device = PortAudioDevice(block=jack.period)
     plan = plan_budget(stage, RATE, block=jack.period, budget_ms=None)
     with LiveEngine(stage, device, plan) as engine, ProbeProcess(folder, SIGNAL, jack.period) as probe:
-        (client,) = {port.split(":")[0] for port in jack.ports()} - {"system", "PortAudio"}
+        client = _probe_client(jack, "PortAudio")
         jack.cut("system:capture_1", f"{client}:in_0")
         jack.wire(f"{client}:out_0", "PortAudio:in_0")
         jack.wire("PortAudio:out_0", f"{client}:in_0")

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import tomllib
+from pathlib import Path
 
 import pytest
 import soundfile as sf
@@ -104,6 +106,29 @@ def test_live_a_model_that_fails_ends_the_run_with_its_summary(rtaudio, tmp_path
     assert (code, told["ended"], told["gil_free"]) == (2, "failed", False)
     assert "crash.onnx failed at hop 20" in told["failure"]
     assert "crash.onnx failed at hop 20" in err.splitlines()[-1]
+
+
+PEERS = Path(os.environ.get("RTAUDIO_PEERS", Path(__file__).parents[2] / "../shared/peers"))
+SILERO = importlib.util.find_spec("silero_vad")
+OTHERS = {
+    "gtcrn": PEERS / "gtcrn/gtcrn_simple.onnx",
+    "ul-unas": PEERS / "ul-unas/ulunas_stream_simple.onnx",
+    "dtln": PEERS / "dtln/model_1.onnx",
+    "silero-vad": Path(SILERO.origin).parent / "data/silero_vad.onnx" if SILERO else Path("silero_vad.onnx"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_bench_knows_other_projects_models(rtaudio, name):
+    if not OTHERS[name].is_file():
+        pytest.skip(f"{name}: no {OTHERS[name]} (RTAUDIO_PEERS, or silero-vad)")
+    code, out, err = rtaudio(
+        "bench", "--model", OTHERS[name], "--duration", "0.5", "--budget", "100ms", "--json"
+    )
+    (model,), (told,) = json.loads(out)["models"], json.loads(out)["backends"]
+    assert (code, err, told["failure"], told["gil_free"]) == (0, "", "", False)
+    assert told["hops"] == 10 * max(1, round(50_000 / model["period_us"]))
+    assert model["verdict"]["parts_ms"]["worker"] == model["period_us"] / 1000
 
 
 def test_bench_times_a_model_as_live_audio_would_run_it(rtaudio, tmp_path):
