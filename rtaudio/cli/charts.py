@@ -18,6 +18,7 @@ LABEL_CHARACTERS = 8
 """What has room left of the chart."""
 COLOURS = 6
 """So many there are; then they begin again."""
+LEGEND_PITCH = 20
 TICK_WIDTH = 48
 """Room a tick's words need."""
 
@@ -77,14 +78,24 @@ class LogAxis:
         return [m * 10.0**p for p in powers for m in steps if self.low <= m * 10.0**p <= self.high]
 
 
-def _legend(curves: Sequence[Curve], y: float) -> list[str]:
-    parts, x = [], float(LEFT)
+def _legend_places(curves: Sequence[Curve]) -> list[tuple[int, float, Curve]]:
+    """Line and place from the left of each curve's name."""
+    places, row, x = [], 0, float(LEFT)
     for curve in curves:
-        parts.append(
-            line(x, y - 4, x + 22, y - 4, f"curve s{curve.colour}" + (" dashed" if curve.dashed else ""))
-        )
-        parts.append(text(x + 28, y, curve.name, "legend", "start"))
-        x += 28 + 7.2 * len(curve.name) + 22
+        width = 28 + 7.2 * len(curve.name)
+        if x > LEFT and x + width > WIDTH - RIGHT:
+            row, x = row + 1, float(LEFT)
+        places.append((row, x, curve))
+        x += width + 22
+    return places
+
+
+def _legend(curves: Sequence[Curve], y: float) -> list[str]:
+    parts = []
+    for row, x, curve in _legend_places(curves):
+        at = y + LEGEND_PITCH * row
+        kind = f"curve s{curve.colour}" + (" dashed" if curve.dashed else "")
+        parts += [line(x, at - 4, x + 22, at - 4, kind), text(x + 28, at, curve.name, "legend", "start")]
     return parts
 
 
@@ -106,7 +117,8 @@ def decades_of(curves: Sequence[Curve]) -> int:
 
 def tail_chart(curves: Sequence[Curve], deadlines_us: Sequence[float]) -> str:
     """Share of hops done within a time; up the axis each step is a tenth of the hops before."""
-    height, top = 400, TOP + 24
+    legend = LEGEND_PITCH * _legend_places(curves)[-1][0]
+    height, top = 400 + legend, TOP + 24 + legend
     low = 0.8 * min(float(c.values.min()) for c in curves)
     x = LogAxis(low, 1.5 * max(*deadlines_us, *(float(c.values.max()) for c in curves)), LEFT, WIDTH - RIGHT)
     decades = decades_of(curves)

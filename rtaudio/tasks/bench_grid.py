@@ -39,11 +39,13 @@ def measure_paces(measure: Measure, model: str | Path, hops_ms: Sequence[float])
     return rows
 
 
-def measure_streams(measure: Measure, model: str | Path, sizes: Sequence[int], period_ns: int) -> list[Row]:
+def measure_streams(
+    measure: Measure, model: str | Path, sizes: Sequence[int], period_ns: int, precision: str = "float32"
+) -> list[Row]:
     """So many streams in one batched native step on one core, at the net's own pace."""
     rows = []
     for streams in sizes:
-        runs, finished = measure(_stream_backend(load_model(model), streams), period_ns)
+        runs, finished = measure(_stream_backend(load_model(model), streams, precision), period_ns)
         rows.append({"model": str(model), "streams": streams} | _row(runs, period_ns))
         if not finished:
             break

@@ -4,16 +4,19 @@ import copy
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 from html import unescape
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from rtaudio.cli.bench_page import page
 from rtaudio.cli.bench_png import save_pictures
 from rtaudio.cli.bench_text import print_report
+from rtaudio.cli.charts import WIDTH, Curve, tail_chart
 from rtaudio.cli.main import main
 from rtaudio.tasks.bench_backends import NativeBackend
 from rtaudio.tasks.bench_compare import compare
@@ -392,6 +395,15 @@ def test_the_page_is_whole_and_needs_nothing_else(measured):
     assert "&lt;b&gt;&amp;mine&lt;/b&gt;" in html
 
 
+def test_names_of_many_curves_go_on_in_the_next_line():
+    curves = [Curve(f"backend number {i}, live", np.ones(10), i) for i in range(6)]
+    places = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="legend"', tail_chart(curves, [10.0]))
+    assert len(places) == 6
+    assert all(float(x) + 28 + 7 * 24 < WIDTH for x, _ in places)
+    assert len({y for _, y in places}) == 2
+    assert len(set(places)) == 6
+
+
 def test_different_machines_get_no_ratio_on_the_page(measured):
     old = copy.deepcopy(measured)
     old["machine"]["cpu"] = "another"
@@ -403,27 +415,41 @@ def test_different_machines_get_no_ratio_on_the_page(measured):
     assert "different machines" in html
 
 
-@pytest.mark.skipif(
-    not shutil.which("chromium") and not os.environ.get("CI"), reason="chromium is not installed"
-)
+@pytest.fixture
+def chromium(tmp_path):
+    """Show a page in a real browser: `chromium(file, *flags)` gives what it printed, and its log."""
+    if not shutil.which("chromium") and not os.environ.get("CI"):
+        pytest.skip("chromium is not installed")
+    command = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
+    command += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1000,2600",
+        "--enable-logging=stderr",
+    ]
+
+    def show(file, *flags):
+        done = subprocess.run([*command, *flags, file.as_uri()], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0
+        return done.stdout, done.stderr
+
+    return show
+
+
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_page_in_a_real_browser(measured, tmp_path, dark):
+def test_the_page_in_a_real_browser(measured, chromium, tmp_path, dark):
     report = missed_report(measured)
     name = report["models"][0]["name"]
     report |= {"streams": grid(name, "streams", 1, 32), "paces": grid(name, "hop_ms", 5.0)}
     report |= {"round_trip": ROUND_TRIP}
     file, picture = tmp_path / "page.html", tmp_path / "page.png"
     file.write_text(page(report, scaled(report, 0.5)), encoding="utf-8")
-    browser = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
-    browser += [
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--window-size=1000,2600",
-        "--enable-logging=stderr",
-    ]
-    browser += ["--blink-settings=preferredColorScheme=0"] * dark  # 0 is dark
-    done = subprocess.run(
-        [*browser, f"--screenshot={picture}", file.as_uri()], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0
+    colours = ["--blink-settings=preferredColorScheme=0"] * dark  # 0 is dark
+    _, log = chromium(file, f"--screenshot={picture}", *colours)
     assert picture.read_bytes()[:4] == b"\x89PNG"
-    assert "CONSOLE" not in done.stderr
+    assert "CONSOLE" not in log
+    dom, log = chromium(file, "--dump-dom", *colours)
+    assert "CONSOLE" not in log
+    charts = {"tail", "timeline", "budget", "stages", "streams", "roundtrip", "comparison"}
+    assert set(re.findall(r'<svg id="(\w+)"', dom)) == charts
+    assert len(re.findall(r'<circle class="miss"', dom)) == 4  # two hops, two numbers of streams
+    assert "<b>" not in dom
