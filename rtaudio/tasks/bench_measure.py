@@ -43,6 +43,7 @@ class Measurement:
         self.runs = [Runs(b.name, b.gil_free, b.stages, period_ns) for b, period_ns in subjects]
         self.priority = PriorityResult(reason="not asked for")
         self._subjects, self._hang_s, self._stopped = subjects, hang_s, False
+        self._error: Exception | None = None
         share_ns = seconds * 1e9 / (ROUNDS * len(subjects))
         self._hops = [max(1, round(share_ns / period_ns)) for _, period_ns in subjects]
         paced_ns = [hops * period_ns for hops, (_, period_ns) in zip(self._hops, subjects, strict=True)]
@@ -64,6 +65,8 @@ class Measurement:
                 thread.join(POLL_S)
                 left = self._without_hung(turns)
             turns = left
+        if self._error is not None:
+            raise self._error
         return not self._stopped
 
     def stop(self) -> None:
@@ -72,12 +75,16 @@ class Measurement:
             backend.stop()
 
     def _take(self, turns: Turns) -> None:
-        self.priority = raise_priority([threading.get_native_id()])
-        while turns and not self._stopped:
-            backend, runs, hops = turns[0]
-            if not runs.failure:
-                self._turn(backend, runs, hops)
-            del turns[:1]
+        try:
+            self.priority = raise_priority([threading.get_native_id()])
+            while turns and not self._stopped:
+                backend, runs, hops = turns[0]
+                if not runs.failure:
+                    self._turn(backend, runs, hops)
+                del turns[:1]
+        except Exception as error:  # nobody foresaw; told by the thread that waits
+            self._error = error
+            self.stop()
 
     def _turn(self, backend: Backend, runs: Runs, hops: int) -> None:
         for n, period_ns in ((WARM_HOPS, 0), (hops, runs.period_ns)):

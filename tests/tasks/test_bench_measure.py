@@ -134,6 +134,13 @@ def test_native_nan_is_found_where_it_began():
     assert str(backend.error) == "gave NaN or infinity at hop 12"
 
 
+def test_an_error_of_our_own_is_raised_where_one_waits():
+    broken = native()
+    broken.run = lambda n_hops, period_ns: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        Measurement([(native("one"), PERIOD_NS), (broken, PERIOD_NS)], 0.01).run()
+
+
 def zone(folder, name, value, whole=1000):
     place = folder / name
     place.mkdir(exist_ok=True)
