@@ -15,6 +15,7 @@ from rtaudio.kernels.simd_int8 import DOT4_KIND
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.product import Product
+from rtaudio.stream.batch import batched
 from rtaudio.stream.offline import run_frames
 from rtaudio.testing import white_noise
 
@@ -41,6 +42,12 @@ def stft_error():
     return max(float(there), float(back))
 
 
+def batch_error(product, x):
+    """Of five streams in one int8 step against the product alone."""
+    got = run_frames(batched(product, 5), np.stack([x] * 5, axis=1))
+    return float(np.abs(got - run_frames(product, x)[:, None]).max())
+
+
 def main():
     given = np.load(sys.argv[1])
     product = Product(given["weight"], np.zeros(len(given["weight"]), np.float32), ("int8",))
@@ -50,6 +57,7 @@ def main():
         "int8": DOT4_KIND,
         "same integers": bool(np.array_equal(sums[:4], given["sums"])),
         "same codes": bool(np.array_equal(product.arena["value_codes"], given["codes"])),
+        "batch": batch_error(product, given["x"]),
         "net": net_error(given),
         "stft": stft_error(),
     }

@@ -64,5 +64,6 @@ def test_a_cpu_without_avx_512_computes_the_same(tmp_path):
     assert (told["cpu"], told["int8"]) == ("x86-64-v3", "generic")
     assert told["same integers"]
     assert told["same codes"]
+    assert told["batch"] == 0
     assert told["net"] < 1e-5
     assert told["stft"] < 5e-7

@@ -16,14 +16,16 @@ it keeps up: first in one line, then in numbers. Caches go cold between hops, so
 times what a loop without pauses would tell (shown beside it as "warm").
 
 The native backend is what live denoising runs. onnx and torch run the same net from Python, between
-the same STFT and inverse, in turn with it; the first backend named is the one that is judged.
+the same STFT and inverse, in turn with it; the first backend named is the one that is judged. ONNX
+models run at their own rate. What Python runs is judged by the deadline of the worker it has live.
 
 --hop calls the same step at other paces, each its own deadline: what a net of this size with that
 hop would cost. --streams runs many in one batched step. Each list takes --duration once more.
 A round trip is measured by chirp, through the engine on a server set up for it (--jack, --pulse)
 or through a cable between two devices (--loopback).
 
-Exit code 4 with --fail-over-budget where the budget doesn't hold, else 1 where --compare finds
+A model that fails, hangs or gives NaN on the way is named, and what was measured until then is told.
+Exit code 2 then; 4 with --fail-over-budget where a budget doesn't hold; else 1 where --compare finds
 something slower.
 """
 
@@ -36,7 +38,13 @@ def add_parser(verbs: Verbs) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--model", default="standard", metavar="NAME|FILE", help="see `rtaudio models`")
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        default=["standard"],
+        metavar="NAME|FILE",
+        help="one or more, which take turns; see `rtaudio models`",
+    )
     parser.add_argument(
         "--backend", default="native", metavar="LIST", help="of native, int8, onnx, torch (native)"
     )
@@ -77,6 +85,9 @@ def add_parser(verbs: Verbs) -> None:
         help="write the report there, or print it instead of text",
     )
     parser.add_argument("--html", metavar="FILE", help="write a page with pictures")
+    parser.add_argument(
+        "--png", metavar="FOLDER", help="write the pictures there as PNG files (needs the extra plot)"
+    )
     parser.add_argument("--compare", metavar="OLD.json", help="an older report to set against this one")
     parser.add_argument(
         "--fail-over-budget", action="store_true", help="exit with 4 if the budget doesn't hold"
@@ -84,14 +95,15 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rtaudio.cli.bench_text import print_report
+    from rtaudio.cli.bench_text import failure_lines, print_report
     from rtaudio.cli.interrupts import Interrupts
-    from rtaudio.cli.terminal import print_json
+    from rtaudio.cli.terminal import note, print_json
+    from rtaudio.nn.optional import require
     from rtaudio.tasks.bench import BenchSettings, run_bench
     from rtaudio.tasks.bench_compare import compare, read_report
 
     settings = BenchSettings(
-        args.model,
+        tuple(args.model),
         tuple(args.backend.split(",")),
         args.budget,
         args.duration,
@@ -106,6 +118,9 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.json, args.html):
         if path and path != "-":
             _check_writable(Path(path))
+    if args.png:
+        require("--png", "plot", "matplotlib")
+        _check_folder(Path(args.png))
     with Interrupts() as interrupts, Bar() as bar:
         report = run_bench(settings, bar.show, lambda: not interrupts.wanted)
     if old is not None:
@@ -115,13 +130,17 @@ def run(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         print_report(report)
+    for line in failure_lines(report):
+        note(line)
     return _exit_code(args, report)
 
 
 def _exit_code(args: argparse.Namespace, report: dict[str, Any]) -> int:
     if not report["finished"]:
         return 130
-    if args.fail_over_budget and not report["verdict"]["fits"]:
+    if any(told["failure"] for told in report["backends"]):
+        return 2
+    if args.fail_over_budget and not all(model["verdict"]["fits"] for model in report["models"]):
         return 4
     return 1 if report.get("comparison", {}).get("regressions") else 0
 
@@ -133,6 +152,18 @@ def _check_writable(path: Path) -> None:
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(f"{path}: {'is a folder' if path.is_dir() else 'no folder ' + str(path.parent)}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f"{path}: cannot be written")
+
+
+def _check_folder(path: Path) -> None:
+    """As `_check_writable`; a folder that isn't there is made."""
+    from rtaudio.errors import ConfigError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    if not os.access(path, os.W_OK):
         raise ConfigError(f"{path}: cannot be written")
 
 
@@ -148,6 +179,10 @@ def _write(args: argparse.Namespace, report: dict[str, Any], old: dict[str, Any]
         unfinished = Path(f"{name}.unfinished")
         unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, name)
+    if args.png:
+        from rtaudio.cli.bench_png import save_pictures
+
+        save_pictures(report, Path(args.png))
 
 
 class Bar:

@@ -8,32 +8,40 @@ from typing import Any
 
 import numpy as np
 
+from rtaudio.cli.bench_pictures import (
+    MISSES_DRAWN,
+    deadlines,
+    delay_rows,
+    first_of_each_model,
+    stage_rows,
+    streams_points,
+    tail_curves,
+)
 from rtaudio.cli.bench_text import (
     GRID_COLUMNS,
     PERCENTILES,
+    failure_lines,
+    full_title,
     grid_rows,
     micro,
+    overhead_words,
     pace_words,
     round_trip_line,
-    title_of,
     wake_of,
 )
-from rtaudio.cli.charts import Curve, forest, stacked_bar, streams_chart, tail_chart, timeline
+from rtaudio.cli.charts import forest, stacked_bar, streams_chart, tail_chart, timeline
 from rtaudio.tasks.bench_compare import TOLERANCE
 from rtaudio.tasks.bench_grid import streams_line
-from rtaudio.tasks.bench_summary import tail
+from rtaudio.tasks.bench_summary import title_of
 from rtaudio.tasks.machine import machine_line
-
-MISSES_DRAWN = 2000
-"""Enough to see that it is hopeless; a page with one circle for each of a million would not open."""
 
 STYLE = """
 :root { color-scheme: light dark; --ground: #f7f7f4; --card: #ffffff; --ink: #1d2026; --soft: #666d78;
   --grid: #e4e4de; --bad: #c2272d; --good: #1a7f4e; --band: #efeee8;
-  --c0: #1665a8; --c1: #c46a08; --c2: #7a4fb5; --c3: #22867b; }
+  --c0: #1665a8; --c1: #c46a08; --c2: #7a4fb5; --c3: #22867b; --c4: #b03a6e; --c5: #6b7a1f; }
 @media (prefers-color-scheme: dark) { :root { --ground: #101317; --card: #181c22; --ink: #e9e7e2;
   --soft: #98a0ac; --grid: #2b3038; --bad: #ff7a70; --good: #57c98c; --band: #22272f;
-  --c0: #6cb2f0; --c1: #f0a24e; --c2: #b998f0; --c3: #5cc7ba; } }
+  --c0: #6cb2f0; --c1: #f0a24e; --c2: #b998f0; --c3: #5cc7ba; --c4: #f08ab6; --c5: #b7c95a; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); line-height: 1.5;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
@@ -44,6 +52,7 @@ p { margin: 0 0 14px; color: var(--soft); max-width: 70ch; }
 .verdict { font-size: 38px; line-height: 1.15; font-weight: 650; margin: 0 0 10px; letter-spacing: -.015em;
   }
 .verdict.yes { color: var(--good); } .verdict.no { color: var(--bad); }
+.failure { color: var(--bad); }
 .answer { color: var(--ink); font-size: 17px; }
 .numbers { display: flex; flex-wrap: wrap; gap: 14px 40px; margin: 22px 0 30px; padding: 0; }
 .numbers div { min-width: 110px; } .numbers dt { color: var(--soft); font-size: 13px; }
@@ -59,6 +68,7 @@ svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .dashed { stroke-dasharray: 2 5; stroke-linecap: round; }
 .strokes { fill: none; stroke-width: 1.3; stroke-linecap: round; }
 .s0 { stroke: var(--c0); } .s1 { stroke: var(--c1); } .s2 { stroke: var(--c2); } .s3 { stroke: var(--c3); }
+.s4 { stroke: var(--c4); } .s5 { stroke: var(--c5); } .f4 { fill: var(--c4); } .f5 { fill: var(--c5); }
 .f0 { fill: var(--c0); } .f1 { fill: var(--c1); } .f2 { fill: var(--c2); } .f3 { fill: var(--c3); }
 .deadline { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
 .deadline-label { fill: var(--bad) !important; font-size: 12px; }
@@ -80,23 +90,16 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; } tr:last-ch
 
 def page(report: dict[str, Any], old: dict[str, Any] | None = None) -> str:
     """The whole page; `old` is the report that `report["comparison"]` was made with."""
-    verdict, model = report["verdict"], report["model"]
-    answer = f"{'Fits' if verdict['fits'] else 'Does not fit'} {verdict['budget_ms']:g} ms"
-    body = [
-        f"<h1>rtaudio bench · {escape(model['name'])} · {escape(report['when'])}</h1>",
-        f'<p class="verdict {"yes" if verdict["fits"] else "no"}">{answer}</p>',
-        f'<p class="answer">{escape(verdict["line"])}</p>',
-        _numbers(report),
-        _delay(verdict),
-        _tail(report),
-        _timeline(report),
-        _stages(report),
-        _compute(report),
-    ]
-    body += _grids(report)
+    names = ", ".join(model["name"] for model in report["models"])
+    body = [f"<h1>rtaudio bench · {escape(names)} · {escape(report['when'])}</h1>"]
+    body += [_answer(model, several=len(report["models"]) > 1) for model in report["models"]]
+    body += [f'<p class="failure">{escape(line)}</p>' for line in failure_lines(report)]
+    body += [_numbers(report), _delay(report), _tail(report), *_timelines(report), _stages(report)]
+    body += [_compute(report), *_grids(report)]
     if old is not None and "comparison" in report:
         body.append(_comparison(report["comparison"], old, report))
     body.append(_machine(report))
+    answer = _short_answer(report["models"][0]["verdict"])
     title = f"rtaudio bench: {answer.lower()}"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
@@ -106,6 +109,17 @@ def page(report: dict[str, Any], old: dict[str, Any] | None = None) -> str:
         + "\n".join(body)
         + "\n</main>\n</body>\n</html>\n"
     )
+
+
+def _short_answer(verdict: dict[str, Any]) -> str:
+    return f"{'Fits' if verdict['fits'] else 'Does not fit'} {verdict['budget_ms']:g} ms"
+
+
+def _answer(model: dict[str, Any], *, several: bool) -> str:
+    verdict = model["verdict"]
+    words = f"{model['name']}: " * several + _short_answer(verdict)
+    kind = "yes" if verdict["fits"] else "no"
+    return f'<p class="verdict {kind}">{escape(words)}</p>\n<p class="answer">{escape(verdict["line"])}</p>'
 
 
 def _section(heading: str, words: str, *parts: str) -> str:
@@ -120,64 +134,58 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], kind: str = ""
 
 
 def _numbers(report: dict[str, Any]) -> str:
-    """The five numbers one looks for first."""
-    told, verdict = report["backends"][0], report["verdict"]
+    """The five numbers one looks for first, of the first backend."""
+    told, verdict = report["backends"][0], report["models"][0]["verdict"]
     shown = {
         "delay in all": f"{verdict['total_ms']:.1f} ms",
         "compute, median": f"{micro(told['compute_us']['p50'])} µs",
         f"due to done, {verdict['needed_is']}": f"{verdict['needed_us'] / 1000:.2f} ms",
         "missed": f"{told['deadline_misses']} of {told['hops']}",
         "of one core": "-" if told["cpu_share"] is None else f"{100 * told['cpu_share']:.1f} %",
+        "energy": "not told" if told["power_w"] is None else f"{told['power_w']:.1f} W",
     }
     cells = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in shown.items())
     return f'<dl class="numbers">{cells}</dl>'
 
 
-def _delay(verdict: dict[str, Any]) -> str:
+def _delay(report: dict[str, Any]) -> str:
     words = (
         "From microphone to speakers. The algorithm's window and the blocks that make up a hop cost what "
-        "they cost; compute is the time kept for a hop. The device counts with a block each way, the least."
+        "they cost; compute is the time kept for a hop, and worker the deadline of what runs in Python. "
+        "The device counts with a block each way, the least."
     )
-    bar = stacked_bar("budget", [("", verdict["parts_ms"])], "ms", verdict["budget_ms"])
-    return _section("Where the delay comes from", words, bar)
+    limit = report["models"][0]["verdict"]["budget_ms"]
+    return _section(
+        "Where the delay comes from", words, stacked_bar("budget", delay_rows(report), "ms", limit)
+    )
 
 
 def _tail(report: dict[str, Any]) -> str:
-    curves = []
-    for colour, told in enumerate(report["backends"]):
-        samples = told["samples"]
-        curves += [
-            Curve(f"{told['backend']}, live", np.asarray(samples["compute_us"]), colour),
-            Curve(f"{told['backend']}, warm", np.asarray(samples["warm_us"]), colour, dashed=True),
-        ]
+    curves = tail_curves(report)
     words = (
         "Share of hops done within a time. Each step up is a tenth of the hops before it, so the rare slow "
         "ones can be seen. Solid at the pace of live audio, dotted back to back with warm caches."
     )
-    return _section("How long a hop takes", words, tail_chart(curves, report["period_us"]))
+    return _section("How long a hop takes", words, tail_chart(curves, deadlines(report)) if curves else "")
 
 
-def _timeline(report: dict[str, Any]) -> str:
-    told, period_us = report["backends"][0], report["period_us"]
-    values, missed = np.asarray(told["samples"]["response_us"]), told["missed_hops"]
-    drawn = missed[:MISSES_DRAWN]
-    words = (
-        f"{told['backend']}: from the moment a hop was due to the moment it was done, late wake-ups included."
-    )
-    words += f" {len(missed)} missed the deadline" + (
-        f", the first {len(drawn)} are marked." if drawn != missed else "."
-    )
-    return _section("Hop by hop", words, timeline(values, drawn, period_us, period_us))
+def _timelines(report: dict[str, Any]) -> list[str]:
+    sections = []
+    for i, told in enumerate(first_of_each_model(report)):
+        values, missed = np.asarray(told["samples"]["response_us"]), told["missed_hops"]
+        drawn, name = missed[:MISSES_DRAWN], title_of(told, report)
+        words = f"{name}: from the moment a hop was due to the moment it was done, late wake-ups included."
+        words += f" {len(missed)} missed the deadline"
+        words += f", the first {len(drawn)} are marked." if drawn != missed else "."
+        chart = timeline(values, drawn, told["period_us"], f"timeline{i or ''}")
+        sections.append(_section("Hop by hop", words, chart))
+    return sections
 
 
 def _stages(report: dict[str, Any]) -> str:
-    rows = [
-        (told["backend"], {name: values["p50"] for name, values in told["stage_us"].items()})
-        for told in report["backends"]
-        if told["hops"]
-    ]
+    rows = stage_rows(report)
     words = "Median of each stage at live pace."
-    return _section("Inside a hop", words, stacked_bar("stages", rows, "µs"))
+    return _section("Inside a hop", words, stacked_bar("stages", rows, "µs") if rows else "")
 
 
 def _compute(report: dict[str, Any]) -> str:
@@ -186,31 +194,33 @@ def _compute(report: dict[str, Any]) -> str:
         live, warm = told["compute_us"], told["warm_us"]
         rtf = "-" if told["rtf"] is None else f"{told['rtf']:.4f}"
         counts = [str(told["hops"]), str(told["deadline_misses"]), rtf]
-        rows.append([f"{title_of(told)}, live", *(micro(live[p]) for p in PERCENTILES), *counts])
+        rows.append([f"{full_title(told, report)}, live", *(micro(live[p]) for p in PERCENTILES), *counts])
         rows.append(["warm", *(micro(warm[p]) for p in PERCENTILES), str(told["warm_hops"]), "", ""])
     wake = wake_of(report)
     rows.append(["late wake-up", *(micro(wake[p]) for p in PERCENTILES), "", "", ""])
-    words = f"µs a hop. Timing itself costs {report['overhead_ns']:.0f} ns a hop, which is in these numbers."
+    words = f"µs a hop. Timing itself costs, in these numbers: {overhead_words(report)} a hop."
     return _section("In numbers", words, _table(["", *PERCENTILES, "hops", "missed", "RTF"], rows))
+
+
+def _streams(report: dict[str, Any]) -> str:
+    rows = report["streams"]
+    words = (
+        f"All in one step that reads the weights once. {streams_line(rows)}. The tail is the furthest "
+        "percentile that so many hops can tell."
+    )
+    charts = [
+        streams_chart(points, model["period_us"], f"streams{i or ''}")
+        for i, model in enumerate(report["models"])
+        if (points := streams_points(report, model))
+    ]
+    return _section(
+        "Many streams on one core", words, *charts, _table(GRID_COLUMNS, grid_rows(rows, "streams", ""))
+    )
 
 
 def _grids(report: dict[str, Any]) -> list[str]:
     """Sections of other paces, streams and the measured round trip, of those that were asked for."""
-    parts = []
-    if report.get("streams"):
-        rows = report["streams"]
-        shown = [
-            (row["streams"], row["response_us"]["p50"], tail(row["response_us"])[1], row["fits"])
-            for row in rows
-            if row["hops"]
-        ]
-        words = (
-            f"All in one step that reads the weights once. {streams_line(rows)}. The tail is the furthest "
-            "percentile that so many hops can tell."
-        )
-        chart = streams_chart(shown, report["period_us"])
-        cells = _table(GRID_COLUMNS, grid_rows(rows, "streams", ""))
-        parts.append(_section("Many streams on one core", words, chart, cells))
+    parts = [_streams(report)] if report.get("streams") else []
     if report.get("paces"):
         cells = _table(GRID_COLUMNS, grid_rows(report["paces"], "hop_ms", " ms"))
         words = f"{pace_words(report)}. Due to done in µs; its sound would be wrong at another pace."
@@ -224,7 +234,8 @@ def _grids(report: dict[str, Any]) -> list[str]:
 
 def _comparison(told: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> str:
     heading, reason = "Then and now", told["not_comparable"]
-    sides = [f"Then: {old['model']['name']}, {old['when']}, {machine_line(old['machine'])}.", told["busy"]]
+    then = ", ".join(model["name"] for model in old["models"])
+    sides = [f"Then: {then}, {old['when']}, {machine_line(old['machine'])}.", told["busy"]]
     if reason or not told["rows"]:
         sides.append(f"{(reason or 'nothing in common').capitalize()}: side by side, and nothing to divide.")
         rows = [[row["name"], micro(row["old_us"]), micro(row["new_us"])] for row in told["rows"]]

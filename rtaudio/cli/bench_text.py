@@ -6,6 +6,7 @@ from typing import Any
 
 from rtaudio.cli.terminal import console, table
 from rtaudio.tasks.bench_grid import streams_line
+from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 
 PERCENTILES = ("p50", "p95", "p99", "p99.9", "max")
@@ -20,8 +21,38 @@ def micro(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def title_of(told: dict[str, Any]) -> str:
-    return str(told["backend"]) + ("" if told["gil_free"] else f", {NOT_GIL_FREE}")
+def full_title(told: dict[str, Any], report: dict[str, Any]) -> str:
+    return title_of(told, report) + ("" if told["gil_free"] else f", {NOT_GIL_FREE}")
+
+
+def verdict_lines(report: dict[str, Any]) -> list[str]:
+    """The answer, a line a model."""
+    models = report["models"]
+    lines = [model["verdict"]["line"] for model in models]
+    if len(models) == 1:
+        return lines
+    return [f"{short_name(model['name'])}: {line}" for model, line in zip(models, lines, strict=True)]
+
+
+def failure_lines(report: dict[str, Any]) -> list[str]:
+    """A line for each backend that came to an end of its own."""
+    return [f"{title_of(told, report)} {told['failure']}" for told in report["backends"] if told["failure"]]
+
+
+def power_line(report: dict[str, Any]) -> str:
+    """What it takes of a core and of the socket."""
+    shares = [
+        f"{title_of(told, report)} {100 * told['cpu_share']:.1f} %"
+        for told in report["backends"]
+        if told["cpu_share"] is not None
+    ]
+    watts = [
+        f"{title_of(told, report)} {told['power_w']:.1f} W"
+        for told in report["backends"]
+        if told["power_w"] is not None
+    ]
+    taken = f"of the whole processor meanwhile: {', '.join(watts)}" if watts else "not told by this machine"
+    return f"processor time, of one core: {', '.join(shares)}; energy: {taken}"
 
 
 def wake_of(report: dict[str, Any]) -> dict[str, Any]:
@@ -33,13 +64,15 @@ def wake_of(report: dict[str, Any]) -> dict[str, Any]:
 
 def print_report(report: dict[str, Any]) -> None:
     out = console()
-    out.print(report["verdict"]["line"], soft_wrap=True)
+    for line in verdict_lines(report):
+        out.print(line, soft_wrap=True)
     if not report["finished"]:
         out.print("interrupted: this is what was measured until then")
     out.print()
     out.print(_compute(report))
     out.print(_stages(report))
-    out.print(_delay(report["verdict"]))
+    for model in report["models"]:
+        out.print(_delay(model, report))
     for shown in _grids(report):
         out.print(shown)
     if report.get("round_trip"):
@@ -51,13 +84,18 @@ def print_report(report: dict[str, Any]) -> None:
     wake = wake_of(report)
     late = ", ".join(f"{name} {micro(wake[name])}" for name in PERCENTILES)
     out.print(f"wake-up: a sleep until the next hop ends late by {late} µs", soft_wrap=True)
-    out.print(f"timing itself: {report['overhead_ns']:.0f} ns a hop", soft_wrap=True)
+    out.print(power_line(report), soft_wrap=True)
+    out.print(f"timing itself, a hop: {overhead_words(report)}", soft_wrap=True)
     out.print(machine_line(report["machine"]), soft_wrap=True)
     governor, priority = report["machine"]["governor"], report["machine"]["priority"]
     out.print(
         f"governor: {governor}; priority: {priority}; other load: {report['settings']['load']}",
         soft_wrap=True,
     )
+
+
+def overhead_words(report: dict[str, Any]) -> str:
+    return ", ".join(f"{title_of(told, report)} {told['overhead_ns']:.0f} ns" for told in report["backends"])
 
 
 def round_trip_line(told: dict[str, Any]) -> str:
@@ -71,15 +109,16 @@ def round_trip_line(told: dict[str, Any]) -> str:
 
 def pace_words(report: dict[str, Any]) -> str:
     """What other paces mean, and what they don't."""
-    own = report["period_us"] / 1000
-    return f"The same step called at other paces, as such a net would be; this net's own hop is {own:g} ms"
+    own = " and ".join(dict.fromkeys(f"{model['period_us'] / 1000:g} ms" for model in report["models"]))
+    return f"The same step called at other paces, as such a net would be; this net's own hop is {own}"
 
 
 def grid_rows(rows: list[dict[str, Any]], key: str, unit: str) -> list[list[str]]:
     """Cells of `GRID_COLUMNS` for paces or numbers of streams."""
+    several = len({row["model"] for row in rows}) > 1
     return [
         [
-            f"{row[key]:g}{unit}",
+            f"{short_name(row['model'])} {row[key]:g}{unit}" if several else f"{row[key]:g}{unit}",
             *(micro(row["response_us"][name]) for name in PERCENTILES),
             str(row["hops"]),
             str(row["deadline_misses"]),
@@ -105,39 +144,50 @@ def _grids(report: dict[str, Any]) -> list[Any]:
 
 
 def _compute(report: dict[str, Any]) -> Any:
-    period_ms = report["period_us"] / 1000
-    heading = f"Compute a hop in µs; one hop is {period_ms:g} ms"
+    hops = " and ".join(dict.fromkeys(f"{told['period_us'] / 1000:g} ms" for told in report["backends"]))
+    heading = f"Compute a hop in µs; one hop is {hops}"
     shown = table(heading, "", "pace", *PERCENTILES, "hops", "late", "RTF", right=tuple(range(2, 10)))
     for told in report["backends"]:
         row = [micro(told["compute_us"][name]) for name in PERCENTILES]
         rtf = "-" if told["rtf"] is None else f"{told['rtf']:.4f}"
-        shown.add_row(title_of(told), "live", *row, str(told["hops"]), str(told["deadline_misses"]), rtf)
+        counts = [str(told["hops"]), str(told["deadline_misses"]), rtf]
+        shown.add_row(full_title(told, report), "live", *row, *counts)
         row = [micro(told["warm_us"][name]) for name in PERCENTILES]
         shown.add_row("", "warm", *row, str(told["warm_hops"]), "", "")
     return shown
 
 
 def _stages(report: dict[str, Any]) -> Any:
-    names = list(report["backends"][0]["stage_us"])
+    names = list(dict.fromkeys(name for told in report["backends"] for name in told["stage_us"]))
     shown = table(
         "Its stages in µs at live pace, p50 / p99", "", *names, right=tuple(range(1, len(names) + 1))
     )
     for told in report["backends"]:
+        stages = told["stage_us"]
         cells = [
-            f"{micro(told['stage_us'][n]['p50'])} / {micro(told['stage_us'][n]['p99'])}"
-            for n in told["stage_us"]
+            f"{micro(stages[n]['p50'])} / {micro(stages[n]['p99'])}" if n in stages else "" for n in names
         ]
-        shown.add_row(str(told["backend"]), *cells)
+        shown.add_row(title_of(told, report), *cells)
     return shown
 
 
-def _delay(verdict: dict[str, Any]) -> Any:
-    shown = table("Delay, microphone to speakers", "", "ms", "", right=(1,))
+def _delay(model: dict[str, Any], report: dict[str, Any]) -> Any:
+    verdict, several = model["verdict"], len(report["models"]) > 1
+    shown = table(
+        "Delay, microphone to speakers" + (f": {short_name(model['name'])}" if several else ""),
+        "",
+        "ms",
+        "",
+        right=(1,),
+    )
     shown.show_header = False
+    needed = f"{verdict['needed_us'] / 1000:.2f} needed ({verdict['needed_is']})"
+    worker = "worker" in verdict["parts_ms"]
     why = {
-        "algorithmic": "the window",
+        "algorithmic": "the window, and what else the model needs to hear first",
+        "worker": f"the deadline of what runs in Python; {needed}",
         "ring": "blocks making up a hop",
-        "compute": f"kept for a hop; {verdict['needed_us'] / 1000:.2f} needed ({verdict['needed_is']})",
+        "compute": "kept for a hop" + ("" if worker else f"; {needed}"),
         "device": f"a block of {verdict['block']} each way, as long as no device was measured",
     }
     for part, ms in verdict["parts_ms"].items():

@@ -14,13 +14,18 @@ Floats = NDArray[np.float64]
 
 WIDTH = 860
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 22, 44
+LABEL_CHARACTERS = 8
+"""What has room left of the chart."""
+COLOURS = 6
+"""So many there are; then they begin again."""
+LEGEND_PITCH = 20
 TICK_WIDTH = 48
 """Room a tick's words need."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: values, its name, its colour's number, and whether it is dashed."""
+    """One line of a chart: values, its name, its colour's number (of `COLOURS`), whether it is dashed."""
 
     name: str
     values: Floats
@@ -73,45 +78,69 @@ class LogAxis:
         return [m * 10.0**p for p in powers for m in steps if self.low <= m * 10.0**p <= self.high]
 
 
-def _legend(curves: Sequence[Curve], y: float) -> list[str]:
-    parts, x = [], float(LEFT)
+def _legend_places(curves: Sequence[Curve]) -> list[tuple[int, float, Curve]]:
+    """Line and place from the left of each curve's name."""
+    places, row, x = [], 0, float(LEFT)
     for curve in curves:
-        parts.append(
-            line(x, y - 4, x + 22, y - 4, f"curve s{curve.colour}" + (" dashed" if curve.dashed else ""))
-        )
-        parts.append(text(x + 28, y, curve.name, "legend", "start"))
-        x += 28 + 7.2 * len(curve.name) + 22
+        width = 28 + 7.2 * len(curve.name)
+        if x > LEFT and x + width > WIDTH - RIGHT:
+            row, x = row + 1, float(LEFT)
+        places.append((row, x, curve))
+        x += width + 22
+    return places
+
+
+def _legend(curves: Sequence[Curve], y: float) -> list[str]:
+    parts = []
+    for row, x, curve in _legend_places(curves):
+        at = y + LEGEND_PITCH * row
+        kind = f"curve s{curve.colour}" + (" dashed" if curve.dashed else "")
+        parts += [line(x, at - 4, x + 22, at - 4, kind), text(x + 28, at, curve.name, "legend", "start")]
     return parts
 
 
-def tail_chart(curves: Sequence[Curve], deadline_us: float) -> str:
+def beyond(values: Floats) -> tuple[Floats, Floats]:
+    """Times, and the share of values beyond each: from all to one of them, evenly in its logarithm."""
+    shares = np.geomspace(1.0, 1.0 / values.size, 240)
+    return np.quantile(values, 1 - shares), shares
+
+
+def share_label(decade: int) -> str:
+    """`0 %`, `90 %`, `99 %`, `99.9 %`, …: what lies within after so many decades of the tail."""
+    return f"{100 * (1 - 10.0**-decade):.{max(decade - 2, 0)}f} %" if decade else "0 %"
+
+
+def decades_of(curves: Sequence[Curve]) -> int:
+    """Decades of the tail that so many hops can tell."""
+    return max(3, math.ceil(math.log10(max(curve.values.size for curve in curves))))
+
+
+def tail_chart(curves: Sequence[Curve], deadlines_us: Sequence[float]) -> str:
     """Share of hops done within a time; up the axis each step is a tenth of the hops before."""
-    curves = [curve for curve in curves if curve.values.size]
-    height, top = 400, TOP + 24
+    legend = LEGEND_PITCH * _legend_places(curves)[-1][0]
+    height, top = 400 + legend, TOP + 24 + legend
     low = 0.8 * min(float(c.values.min()) for c in curves)
-    x = LogAxis(low, 1.5 * max(deadline_us, *(float(c.values.max()) for c in curves)), LEFT, WIDTH - RIGHT)
-    decades = max(3, math.ceil(math.log10(max(c.values.size for c in curves))))
+    x = LogAxis(low, 1.5 * max(*deadlines_us, *(float(c.values.max()) for c in curves)), LEFT, WIDTH - RIGHT)
+    decades = decades_of(curves)
     step = (height - BOTTOM - top) / decades
 
-    def y(beyond: float) -> float:
-        return height - BOTTOM + math.log10(beyond) * step
+    def y(share: float) -> float:
+        return height - BOTTOM + math.log10(share) * step
 
     parts = []
     for k in range(decades + 1):
-        share = f"{100 * (1 - 10.0**-k):.{max(k - 2, 0)}f} %" if k else "0 %"
         parts += [
             line(LEFT, y(10.0**-k), WIDTH - RIGHT, y(10.0**-k), "grid"),
-            text(LEFT - 8, y(10.0**-k) + 4, share, anchor="end"),
+            text(LEFT - 8, y(10.0**-k) + 4, share_label(k), anchor="end"),
         ]
     parts += [text(x(t), height - BOTTOM + 18, duration(t)) for t in x.ticks()]
-    parts += [line(x(deadline_us), top, x(deadline_us), height - BOTTOM, "deadline")]
-    parts += [
-        text(x(deadline_us) - 6, top + 12, f"deadline {duration(deadline_us)}", "deadline-label", "end")
-    ]
+    for i, deadline_us in enumerate(deadlines_us):
+        parts.append(line(x(deadline_us), top, x(deadline_us), height - BOTTOM, "deadline"))
+        words = f"deadline {duration(deadline_us)}"
+        parts.append(text(x(deadline_us) - 6, top + 12 + 16 * i, words, "deadline-label", "end"))
     for curve in curves:
-        beyond = np.geomspace(1.0, 1.0 / curve.values.size, 240)
-        values = np.quantile(curve.values, 1 - beyond)
-        points = " ".join(f"{x(float(v)):.1f},{y(float(b)):.1f}" for v, b in zip(values, beyond, strict=True))
+        pairs = zip(*beyond(curve.values), strict=True)
+        points = " ".join(f"{x(float(v)):.1f},{y(float(b)):.1f}" for v, b in pairs)
         kind = f"curve s{curve.colour}" + (" dashed" if curve.dashed else "")
         parts.append(
             f'<polyline class="{kind}" points="{points}"><title>{escape(curve.name)}</title></polyline>'
@@ -120,7 +149,7 @@ def tail_chart(curves: Sequence[Curve], deadline_us: float) -> str:
     return svg("tail", height, "share of hops done within a time, logarithmic tail", parts)
 
 
-def timeline(values: Floats, missed: Sequence[int], period_us: float, deadline_us: float) -> str:
+def timeline(values: Floats, missed: Sequence[int], deadline_us: float, name: str = "timeline") -> str:
     """The time of each hop in the order they came: from the least to the most of each column."""
     height, columns = 260, WIDTH - LEFT - RIGHT
     y = LogAxis(0.8 * float(values.min()), 1.5 * max(deadline_us, float(values.max())), height - BOTTOM, TOP)
@@ -140,20 +169,22 @@ def timeline(values: Floats, missed: Sequence[int], period_us: float, deadline_u
     ]
     for hop in missed:
         place, late = LEFT + (hop + 0.5) * scale, float(values[hop])
-        words = f"hop {hop}, {hop * period_us / 1e6:.2f} s: {late / 1000:.1f} ms"
+        words = f"hop {hop}, {hop * deadline_us / 1e6:.2f} s: {late / 1000:.1f} ms"
         parts.append(
             f'<circle class="miss" cx="{place:.1f}" cy="{y(late):.1f}" r="4"><title>{words}</title></circle>'
         )
-    seconds = len(values) * period_us / 1e6
+    seconds = len(values) * deadline_us / 1e6
     parts += [
         text(LEFT + f * columns, height - BOTTOM + 18, f"{f * seconds:.3g} s")
         for f in (0, 0.25, 0.5, 0.75, 1)
     ]
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, height - 6, "time since the start"))
-    return svg("timeline", height, f"time of each hop, {len(missed)} of them missed", parts)
+    return svg(name, height, f"time of each hop, {len(missed)} of them missed", parts)
 
 
-def streams_chart(points: Sequence[tuple[int, float, float, bool]], deadline_us: float) -> str:
+def streams_chart(
+    points: Sequence[tuple[int, float, float, bool]], deadline_us: float, name: str = "streams"
+) -> str:
     """Time of a hop of so many streams, (streams, p50, tail, whether it fits) each, both axes logarithmic."""
     height = 300
     most = max(deadline_us, *(tail for _, _, tail, _ in points))
@@ -177,7 +208,7 @@ def streams_chart(points: Sequence[tuple[int, float, float, bool]], deadline_us:
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, height - 6, "streams"))
     nothing = np.zeros(0)
     parts += _legend([Curve("tail", nothing, 0), Curve("median", nothing, 0, True)], TOP - 4)
-    return svg("streams", height, "time of a hop by number of streams", parts)
+    return svg(name, height, "time of a hop by number of streams", parts)
 
 
 def stacked_bar(
@@ -188,16 +219,22 @@ def stacked_bar(
     limit_name: str = "budget",
 ) -> str:
     """A bar a row, made of named parts, on one scale; `limit` is a mark across all of them."""
-    pitch, top = 44, 40 if limit else 30
+    above = max(len(label) for label, _ in rows) > LABEL_CHARACTERS
+    pitch, top = 62 if above else 44, 40 if limit else 30
+    top += 18 * above
     height = top + pitch * len(rows) + 8
     longest = max(sum(parts.values()) for _, parts in rows)
     scale = (WIDTH - LEFT - RIGHT - 80) / max(longest, limit or 0.0)
-    parts = _keys(list(rows[0][1]), top - 16)
+    names = list(dict.fromkeys(piece for _, pieces in rows for piece in pieces))
+    parts = _keys(names, top - 16 - 18 * above)
     for i, (label, pieces) in enumerate(rows):
         x, y = float(LEFT), top + pitch * i
-        parts.append(text(LEFT - 8, y + 19, label, "legend", "end"))
-        for colour, (piece, value) in enumerate(pieces.items()):
-            width = value * scale
+        place = (
+            (LEFT, y - 6, label, "legend", "start") if above else (LEFT - 8, y + 19, label, "legend", "end")
+        )
+        parts.append(text(*place))
+        for piece, value in pieces.items():
+            width, colour = value * scale, names.index(piece)
             words = escape(f"{piece}: {digits(value)} {unit}")
             parts.append(
                 f'<rect class="piece f{colour}" x="{x:.1f}" y="{y}" rx="3" height="28" '
@@ -211,8 +248,8 @@ def stacked_bar(
     if limit:
         x = LEFT + limit * scale
         parts += [
-            line(x, top - 8, x, height - 10, "deadline"),
-            text(x, top - 12, f"{limit_name} {digits(limit)} {unit}", "deadline-label", "end"),
+            line(x, top - 8 - 18 * above, x, height - 10, "deadline"),
+            text(x, top - 12 - 18 * above, f"{limit_name} {digits(limit)} {unit}", "deadline-label", "end"),
         ]
     return svg(name, height, f"{name}: parts in {unit}", parts)
 

@@ -1,7 +1,8 @@
-"""Spectrograms as a PNG, where matplotlib is installed."""
+"""Figures as PNG, where matplotlib is installed; spectrograms."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,32 @@ def spectrogram_db(x: Samples, sample_rate: int) -> NDArray[np.float64]:
     return np.asarray(20 * np.log10(magnitude + 1e-7))
 
 
+def new_figure(rows: int, height: float, width: float = 11.0, **options: Any) -> tuple[Any, list[Any]]:
+    """A figure that needs no display, `rows` axes of `height` inches one above the other.
+
+    ImportError where matplotlib is missing.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height * rows), layout="constrained", **options)
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
+
+
+def save_png(figure: Any, path: Path, dpi: int) -> None:
+    """Whole, or not at all."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    figure.savefig(unfinished, format="png", dpi=dpi)
+    os.replace(unfinished, path)
+
+
 def save_spectrograms(path: Path, panels: Sequence[tuple[str, Samples]], sample_rate: int) -> bool:
     """Draw one panel above the other on common scales; False where matplotlib is missing."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        figure, axes = new_figure(len(panels), 3.2 + 0.4 / len(panels), facecolor=GROUND)
     except ImportError:
         return False
-    figure = Figure(figsize=(11, 3.2 * len(panels) + 0.4), dpi=150, facecolor=GROUND, layout="constrained")
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     levels = [spectrogram_db(x, sample_rate) for _, x in panels]
     top = max(float(level.max()) for level in levels)
     for axis, (label, x), level in zip(axes, panels, levels, strict=True):
@@ -49,8 +67,7 @@ def save_spectrograms(path: Path, panels: Sequence[tuple[str, Samples]], sample_
     colours.set_label("dBFS", color=INK)
     colours.ax.tick_params(colors=INK)
     colours.outline.set_edgecolor(GROUND)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, format="png")
+    save_png(figure, path, dpi=150)
     return True
 
 

@@ -117,10 +117,12 @@ class _Server:
         self._processes.append(process)
 
     def ask(self, *command: str) -> str:
-        """Run a client program to its end; returns what it printed, "" where it failed."""
-        done = subprocess.run(
-            command, env={**os.environ, **self.environment}, capture_output=True, timeout=20, check=False
-        )
+        """Run a client program to its end; returns what it printed, "" where it failed or took too long."""
+        environment = {**os.environ, **self.environment}
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, timeout=20, check=False)
+        except subprocess.TimeoutExpired:  # asked again by who waits for an answer
+            return ""
         return done.stdout.decode() if done.returncode == 0 else ""
 
     def start(self) -> None:

@@ -14,8 +14,10 @@ from rtaudio.kernels.dense import padded_bytes, product
 from rtaudio.kernels.gru import gru_cell
 from rtaudio.kernels.lstm import lstm_cell
 from rtaudio.kernels.matmul import matmul
+from rtaudio.kernels.matmul_int8 import matmul_int8
 from rtaudio.kernels.memory import JIT, STEP, call_step, i64
 from rtaudio.kernels.mingru import mingru_cell
+from rtaudio.kernels.quantised import INT8
 from rtaudio.kernels.vectors import add, copy
 
 
@@ -44,10 +46,20 @@ def matvec_batch_step(state: int, x: int, out: int) -> None:
     _matmul(state, x, 4 * words[2], out)
 
 
+@numba.cfunc(STEP, cache=True, error_model="numpy")
+def int8_batch_step(state: int, x: int, out: int) -> None:
+    """Words: streams, then as in `int8_step`; values, codes and spans have a row a stream."""
+    matmul_int8(state, x, 4 * i64(state, 3)[2], out)
+
+
 @numba.njit(**JIT)
 def _products(calls: int, which: int, x: int, x_stride: int, out: int) -> None:
-    """`dense.product` of many streams, of a batch of float32 products."""
-    _matmul(i64(calls + 16 * which, 2)[1], x, x_stride, out)
+    """`dense.product` of many streams whose rows of x lie x_stride bytes apart."""
+    state = i64(calls + 16 * which, 2)[1]
+    if i64(state, 4)[3] == INT8:
+        matmul_int8(state, x, x_stride, out)
+    else:
+        _matmul(state, x, x_stride, out)
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels import quantised
-from rtaudio.kernels.batch import matvec_batch_step
+from rtaudio.kernels.batch import int8_batch_step, matvec_batch_step
 from rtaudio.kernels.dense import matvec_step, pack_bias, pack_weight, padded
-from rtaudio.kernels.quantised import MOST, SPAN, pack_codes, pack_codes_by_four, quantise_rows
+from rtaudio.kernels.quantised import INT8, MOST, SPAN, pack_codes, pack_codes_by_four, quantise_rows
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import FULL, NativeStage, Spec
 
@@ -40,7 +40,7 @@ class Product(NativeStage):
         rows, columns = weight.shape
         entry, arena = PRECISIONS[precisions[0]](weight, bias)
         super().__init__(entry, arena, Spec((columns,)), Spec((padded(rows),)))
-        self.batch_entry = matvec_batch_step.address if precisions[0] == "float32" else 0
+        self.batch_entry = BATCH_ENTRIES.get(precisions[0], 0)
         self.children = tuple(Product(weight, bias, (cheaper,)) for cheaper in precisions[1:])
         if self.children:
             self.cheaper_entry = self.children[0].entry
@@ -70,7 +70,7 @@ def _int8(weight: Floats, bias: Floats) -> tuple[int, Arena]:
     codes, scales = quantise_rows(weight)
     spans = -(-weight.shape[1] // SPAN)
     arena = Arena(
-        weight.shape,
+        (*weight.shape, INT8),
         constants={"codes": pack_codes_by_four(codes), "scales": pack_bias(scales), "bias": pack_bias(bias)},
         state={
             "values": np.zeros(spans * SPAN, np.float32),
@@ -86,6 +86,10 @@ PRECISIONS: dict[str, Callable[[Floats, Floats], tuple[int, Arena]]] = {
     "int8-weights": _int8_weights,
     "int8": _int8,
 }
+
+
+BATCH_ENTRIES = {"float32": matvec_batch_step.address, "int8": int8_batch_step.address}
+"""Steps for many streams at once, of the precisions that have one."""
 
 
 def error_bound(weight: Floats, x: Floats, precision: str) -> NDArray[np.float64]:

@@ -114,25 +114,72 @@ def time_entry(entry: int, state: int, x: Samples, out: Samples, period_ns: int 
     return _run(table, x, out, len(x), period_ns, scratch).compute_us
 
 
-def time_calls(
-    calls: Sequence[Callable[[int], object]],
-    n_hops: int,
-    period_ns: int = 0,
-    stopped: Callable[[], bool] = lambda: False,
-) -> HopTimes:
+class CallTimer:
+    """Times Python calls in a row, hop by hop, as `NativeTimer` does native stages.
+
+    - calls: each is called as `call(k)` for hops k = 0, 1, … of a run.
+    - check: called after each hop, outside its time; raises where what came out can't be used.
+    - begin: called first on the thread of each run.
+
+    What any of them raises ends the run and is kept in `error`. `busy_since` (monotonic seconds, 0
+    between hops), `so_far` and `stop` are for another thread, which alone can tell that a call hangs.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[Callable[[int], object]],
+        check: Callable[[int], None] = lambda k: None,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.error: Exception | None = None
+        self.busy_since = 0.0
+        self._calls, self._check, self._begin, self._stopped = tuple(calls), check, begin, False
+        self._marks, self._period_ns, self._done = np.zeros((0, len(calls) + 2), np.int64), 0, 0
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def so_far(self) -> HopTimes:
+        """The hops of the run under way, or of the last one, that were done."""
+        return HopTimes(self._marks[: self._done], self._period_ns)
+
+    def run(self, n_hops: int, period_ns: int = 0) -> HopTimes:
+        """Time hops on `period_ns`'s schedule; fewer than asked for where `error` says why, or `stop`."""
+        self.error, self._done, self._period_ns = None, 0, period_ns
+        self._marks = np.zeros((n_hops, len(self._calls) + 2), np.int64)
+        try:
+            self._begin()
+            self._go(n_hops, period_ns)
+        except Exception as error:
+            self.error = error
+        finally:
+            self.busy_since = 0.0
+        return self.so_far()
+
+    def _go(self, n_hops: int, period_ns: int) -> None:
+        due = time.monotonic_ns()
+        while self._done < n_hops and not self._stopped:
+            row, due = self._marks[self._done], due + period_ns
+            if period_ns:
+                time.sleep(max(due - time.monotonic_ns(), 0) / 1e9)
+            self.busy_since = time.monotonic()
+            row[1] = time.monotonic_ns()
+            for i, call in enumerate(self._calls):
+                call(self._done)
+                row[i + 2] = time.monotonic_ns()
+            self.busy_since = 0.0
+            row[0] = due if period_ns else row[1]
+            self._check(self._done)
+            self._done += 1
+
+
+def time_calls(calls: Sequence[Callable[[int], object]], n_hops: int, period_ns: int = 0) -> HopTimes:
     """Make the calls `call(k)` one after the other for hops k = 0 .. n_hops - 1, timed as native ones are."""
-    marks, due, done = np.zeros((n_hops, len(calls) + 2), np.int64), time.monotonic_ns(), 0
-    while done < n_hops and not stopped():
-        row, due = marks[done], due + period_ns
-        if period_ns:
-            time.sleep(max(due - time.monotonic_ns(), 0) / 1e9)
-        row[1] = time.monotonic_ns()
-        for i, call in enumerate(calls):
-            call(done)
-            row[i + 2] = time.monotonic_ns()
-        row[0] = due if period_ns else row[1]
-        done += 1
-    return HopTimes(marks[:done], period_ns)
+    timer = CallTimer(calls)
+    times = timer.run(n_hops, period_ns)
+    if timer.error is not None:
+        raise timer.error
+    return times
 
 
 def time_python(step: Callable[[int], object], n: int, period_ns: int = 0) -> Floats:
@@ -147,5 +194,15 @@ def overhead_ns(n_stages: int, n_hops: int = 1000) -> float:
     """
     table = np.array([[nothing_step.address, 0, 0, 0]] * n_stages, np.int64)
     scratch, silence = np.zeros(SCRATCH_WORDS, np.int64), np.zeros((1, 1), np.float32)
-    runs = [_run(table, silence, silence, n_hops, 0, scratch).marks for _ in range(5)]
-    return float(min((marks[-1, 1] - marks[0, 1]) / (n_hops - 1) for marks in runs))
+    return _least_ns(lambda: _run(table, silence, silence, n_hops, 0, scratch))
+
+
+def call_overhead_ns(n_calls: int, n_hops: int = 1000) -> float:
+    """As `overhead_ns`, of `CallTimer`: the interpreter's part in it included."""
+    return _least_ns(lambda: time_calls([lambda k: None] * n_calls, n_hops))
+
+
+def _least_ns(run: Callable[[], HopTimes]) -> float:
+    """Least time from hop to hop of five runs, ns."""
+    runs = [run().marks for _ in range(5)]
+    return float(min((marks[-1, 1] - marks[0, 1]) / (len(marks) - 1) for marks in runs))

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import soxr
 
 from rtaudio.dsp.stft import Analysis, Synthesis
-from rtaudio.errors import ConfigError
+from rtaudio.errors import ModelError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.optional import require
-from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
-from rtaudio.stream.pipeline import Pipeline
+from rtaudio.nn.threads import use_one_thread
+from rtaudio.nn.weights import Weights
 from rtaudio.stream.stage import NativeStage, Samples, Stage
-from rtaudio.stream.timing import HopTimes, NativeTimer, time_calls
-from rtaudio.tasks.bench_gpu import GpuBackend
+from rtaudio.stream.timing import CallTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
 from rtaudio.tasks.demo import load_demo
-from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, is_onnx
 
 STAGES: tuple[str, ...] = ("STFT", "net", "inverse STFT")
 
@@ -29,93 +24,143 @@ Net = Callable[[Samples, Samples], None]
 
 
 class Backend(Protocol):
-    """Something whose hops can be timed. `stop`, from another thread, ends a run soon."""
+    """Something whose hops can be timed.
+
+    `error` says why a run ended early; as in `CallTimer`, `busy_since`, `so_far` and `stop` are for
+    another thread.
+    """
 
     name: str
     gil_free: bool
     stages: tuple[str, ...]
 
+    @property
+    def error(self) -> Exception | None: ...
+
+    @property
+    def busy_since(self) -> float: ...
+
     def run(self, n_hops: int, period_ns: int) -> HopTimes: ...
 
+    def so_far(self) -> HopTimes: ...
+
     def stop(self) -> None: ...
+
+    def overhead_ns(self) -> float: ...
+
+
+def not_finite(hop: int) -> ModelError:
+    """What a backend's hop gave that no loudspeaker may get."""
+    return ModelError(f"gave NaN or infinity at hop {hop}")
 
 
 class NativeBackend:
     """Native stages, as the live engine runs them."""
 
     gil_free = True
+    busy_since = 0.0
 
-    def __init__(self, name: str, stages: tuple[str, ...], timer: NativeTimer, hops: Samples) -> None:
-        self.name, self.stages, self._timer, self._hops = name, stages, timer, hops
-        self._out = np.zeros((len(hops), timer.stages[-1].out_spec.size), np.float32)
+    def __init__(
+        self, name: str, stages: tuple[str, ...], native: Sequence[NativeStage], hops: Samples
+    ) -> None:
+        self.name, self.stages = name, stages
+        self.error: Exception | None = None
+        self._timer, self._hops, self._done = NativeTimer(native), hops, 0
+        self._out = np.zeros((len(hops), native[-1].out_spec.size), np.float32)
+        self._times = HopTimes(np.zeros((0, len(native) + 2), np.int64), 0)
 
     def run(self, n_hops: int, period_ns: int) -> HopTimes:
-        return self._timer.run(self._hops, n_hops, period_ns, self._out)
+        self._out.fill(0.0)
+        marks = self._timer.run(self._hops, n_hops, period_ns, self._out).marks
+        good = self._good(len(marks))
+        if good < len(marks):
+            self.error = not_finite(self._done + good)
+        self._times = HopTimes(marks[:good], period_ns)
+        self._done += good
+        return self._times
+
+    def _good(self, n: int) -> int:
+        """Hops of n before the first whose output shows NaN or infinity. Told after the run, natively
+        nothing being done between hops; of what was gone through again, the last time is seen."""
+        bad = np.flatnonzero(~np.isfinite(self._out).all(1))
+        rows = len(self._out)
+        return int((bad + (n - 1 - bad) // rows * rows).min()) if bad.size else n
+
+    def so_far(self) -> HopTimes:
+        return self._times
 
     def stop(self) -> None:
         self._timer.stop()
 
-
-class PythonBackend:
-    """A net that Python calls, between our own STFT and inverse; it holds the interpreter's lock."""
-
-    gil_free = False
-    stages = STAGES
-
-    def __init__(self, name: str, weights: Weights, net: Net, hops: Samples) -> None:
-        self.name, self._net, self._hops, self._stopped = name, net, hops, False
-        self._analysis, _, self._synthesis = denoise_stages(weights)
-        self._spectrum, self._enhanced = np.zeros((2, *self._analysis.out_spec.shape), np.float32)
-        self._out = np.zeros(hops.shape[1], np.float32)
-
-    def run(self, n_hops: int, period_ns: int) -> HopTimes:
-        n = len(self._hops)
-        calls: list[Callable[[int], object]] = [
-            lambda k: self._analysis.process(self._hops[k % n], self._spectrum),
-            lambda k: self._net(self._spectrum, self._enhanced),
-            lambda k: self._synthesis.process(self._enhanced, self._out),
-        ]
-        return time_calls(calls, n_hops, period_ns, lambda: self._stopped)
-
-    def stop(self) -> None:
-        self._stopped = True
+    def overhead_ns(self) -> float:
+        return overhead_ns(len(self.stages))
 
 
-class StageBackend:
-    """A stage in Python as a whole, called hop by hop; it holds the interpreter's lock."""
+class CallBackend:
+    """Python calls in a row, a stage each, the last of which leaves its result in `out`.
 
-    gil_free = False
-    stages: tuple[str, ...] = ("model",)
-
-    def __init__(self, name: str, stage: Stage, hops: Samples) -> None:
-        self.name, self._stage, self._hops, self._stopped = name, stage, hops, False
-        self._out = np.zeros(stage.out_spec.shape, np.float32)
-
-    def run(self, n_hops: int, period_ns: int) -> HopTimes:
-        n = len(self._hops)
-
-        def call(k: int) -> None:
-            self._stage.process(self._hops[k % n], self._out)
-
-        return time_calls([call], n_hops, period_ns, lambda: self._stopped)
-
-    def stop(self) -> None:
-        self._stopped = True
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is measured.
-
-    - pipeline, pipeline_rate: what the live engine would run; period_ns: between hops of the model.
-    - facts: the report's part on the model.
+    They hold the interpreter's lock. Infinity or NaN in `out` is an error.
     """
 
-    pipeline: NativeStage
-    pipeline_rate: int
-    period_ns: int
-    backends: list[Backend]
-    facts: dict[str, Any]
+    gil_free = False
+
+    def __init__(
+        self,
+        name: str,
+        stages: tuple[str, ...],
+        calls: Sequence[Callable[[int], object]],
+        out: Samples,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name, self.stages, self._out, self._done = name, stages, out, 0
+        self._timer = CallTimer(calls, self._check, begin)
+
+    @property
+    def error(self) -> Exception | None:
+        return self._timer.error
+
+    @property
+    def busy_since(self) -> float:
+        return self._timer.busy_since
+
+    def run(self, n_hops: int, period_ns: int) -> HopTimes:
+        times = self._timer.run(n_hops, period_ns)
+        self._done += len(times.marks)
+        return times
+
+    def _check(self, k: int) -> None:
+        if not np.isfinite(self._out).all():
+            raise not_finite(self._done + k)
+
+    def so_far(self) -> HopTimes:
+        return self._timer.so_far()
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+    def overhead_ns(self) -> float:
+        return call_overhead_ns(len(self.stages))
+
+
+def stage_backend(name: str, stage: Stage, hops: Samples, what: str = "model") -> CallBackend:
+    """A stage in Python as a whole."""
+    out = np.zeros(stage.out_spec.shape, np.float32)
+    return CallBackend(name, (what,), [lambda k: stage.process(hops[k % len(hops)], out)], out)
+
+
+def net_backend(
+    name: str, weights: Weights, net: Net, hops: Samples, begin: Callable[[], None] = lambda: None
+) -> CallBackend:
+    """A net that Python calls, between our own STFT and inverse."""
+    analysis, _, synthesis = denoise_stages(weights)
+    spectrum, enhanced = np.zeros((2, *analysis.out_spec.shape), np.float32)
+    out = np.zeros(hops.shape[1], np.float32)
+    calls: list[Callable[[int], object]] = [
+        lambda k: analysis.process(hops[k % len(hops)], spectrum),
+        lambda k: net(spectrum, enhanced),
+        lambda k: synthesis.process(enhanced, out),
+    ]
+    return CallBackend(name, STAGES, calls, out, begin)
 
 
 def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analysis, Denoiser, Synthesis]:
@@ -127,11 +172,11 @@ def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analys
 
 
 def _native(weights: Weights, hops: Samples) -> Backend:
-    return NativeBackend("native", STAGES, NativeTimer(denoise_stages(weights)), hops)
+    return NativeBackend("native", STAGES, denoise_stages(weights), hops)
 
 
 def _int8(weights: Weights, hops: Samples) -> Backend:
-    return NativeBackend("int8", STAGES, NativeTimer(denoise_stages(weights, "int8")), hops)
+    return NativeBackend("int8", STAGES, denoise_stages(weights, "int8"), hops)
 
 
 def _onnx(weights: Weights, hops: Samples) -> Backend:
@@ -145,7 +190,7 @@ def _onnx(weights: Weights, hops: Samples) -> Backend:
         step(spectrum)
         out[:] = step.out("enhanced")[0]
 
-    return PythonBackend("onnx", weights, net, hops)
+    return net_backend("onnx", weights, net, hops)
 
 
 def _torch(weights: Weights, hops: Samples) -> Backend:
@@ -153,65 +198,29 @@ def _torch(weights: Weights, hops: Samples) -> Backend:
     from rtaudio.nn.denoise_torch import TorchStep
 
     net = TorchStep(Denoiser.from_weights(weights).config, weights.tensors)
-    return PythonBackend("torch", weights, net, hops)
+    return net_backend("torch", weights, net, hops, use_one_thread)
+
+
+def _gpu(weights: Weights, hops: Samples) -> Backend:
+    """A hop from host memory to host memory, as `rtaudio denoise --device cuda` runs it."""
+    require("the backend torch", "gpu", "torch")
+    from rtaudio.nn.cuda import cuda_device
+    from rtaudio.nn.denoise_stream import DenoiseStream
+
+    stream = DenoiseStream.from_weights(weights, device=cuda_device())
+    return stage_backend("torch, cuda", stream, hops, "hop, host to host")
 
 
 Builders = Mapping[str, Callable[[Weights, Samples], Backend]]
 
 BACKENDS: Builders = {"native": _native, "int8": _int8, "onnx": _onnx, "torch": _torch}
-DEVICES: Mapping[str, Builders] = {"cpu": BACKENDS, "cuda": {"torch": GpuBackend}}
+DEVICES: Mapping[str, Builders] = {"cpu": BACKENDS, "cuda": {"torch": _gpu}}
 
 
-def load_model(model: str | Path) -> Weights:
-    """A shipped model by name, or a weights file. Raises WeightsError."""
-    return load_weights(find_weights(model))
-
-
-def build_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subject:
-    """A shipped model, a weights file, or an ONNX model, run by these backends on these devices.
-
-    Raises WeightsError, ModelError, MissingLibraryError, or ConfigError for an ONNX model and a
-    backend that can't run it.
-    """
-    if is_onnx(model):
-        return _onnx_subject(model, chosen)
-    weights = load_model(model)
-    stages = denoise_stages(weights)
-    config, pipeline = stages[1].config, Pipeline(stages)
-    facts = {
-        "name": str(model),
-        "weights": digest(weights.tensors)[:16],
-        "parameters": sum(tensor.size for tensor in weights.tensors.values()),
-        "sample_rate": config.sample_rate,
-        "hop_length": config.hop_length,
-        "latency": pipeline.latency,
-    }
-    period_ns = round(1e9 * config.hop_length / config.sample_rate)
-    backends = [build_backend(name, weights, device) for name, device in chosen]
-    return Subject(pipeline, config.sample_rate, period_ns, backends, facts)
-
-
-def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subject:
-    """The whole stage at the model's own rate; its delay as it would be live, resampled and in a worker."""
-    if len(chosen) != 1 or chosen[0] not in (("native", "cpu"), ("onnx", "cpu")):
-        raise ConfigError(f"{model} is run by ONNX Runtime alone: --backend onnx")
-    pipeline = build_denoiser(model)
-    from rtaudio.tasks.onnx_model import OnnxStage, load_denoiser
-
-    manifest = load_denoiser(model)
-    rate, hop_length = manifest.sample_rate, manifest.hop_length
-    noisy = soxr.resample(load_demo().noisy, SAMPLE_RATE, rate).astype(np.float32)
-    hops = noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length)
-    facts = {
-        "name": str(model),
-        "weights": manifest.nets[0].sha256[:16],
-        "parameters": None,
-        "sample_rate": rate,
-        "hop_length": hop_length,
-        "latency": manifest.delay,
-    }
-    backend = StageBackend("onnx", OnnxStage(manifest), hops)
-    return Subject(pipeline, SAMPLE_RATE, round(1e9 * hop_length / rate), [backend], facts)
+def demo_hops(hop_length: int) -> Samples:
+    """The bundled recording in hops `(n, hop_length)`, what is left over at its end cut off."""
+    noisy = load_demo().noisy
+    return np.ascontiguousarray(noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length))
 
 
 def build_backend(name: str, weights: Weights, device: str = "cpu") -> Backend:
@@ -221,6 +230,4 @@ def build_backend(name: str, weights: Weights, device: str = "cpu") -> Backend:
     there is no such device, WeightsError for weights of another net.
     """
     hop_length = Denoiser.from_weights(weights).config.hop_length
-    noisy = load_demo().noisy
-    hops = noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length)
-    return DEVICES[device][name](weights, np.ascontiguousarray(hops))
+    return DEVICES[device][name](weights, demo_hops(hop_length))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.tasks.bench import FORMAT, VERSION
-from rtaudio.tasks.bench_summary import enough
+from rtaudio.tasks.bench_summary import enough, title_of
 from rtaudio.tasks.machine import same_machine
 
 TOLERANCE = 1.10
@@ -44,15 +44,27 @@ def read_report(path: str | Path) -> dict[str, Any]:
     return report
 
 
-def why_not_comparable(old: dict[str, Any], new: dict[str, Any]) -> str:
+Pair = tuple[dict[str, Any], dict[str, Any]]
+
+
+def why_not_comparable(old: dict[str, Any], new: dict[str, Any], pairs: Sequence[Pair]) -> str:
     """What forbids to divide one by the other; "" where nothing does."""
     if not same_machine(old["machine"], new["machine"]):
         return "measured on different machines"
     if old["settings"]["load"] != new["settings"]["load"]:
         return "measured under different load"
-    if old["period_us"] != new["period_us"]:
+    if any(then["period_us"] != now["period_us"] for then, now in pairs):
         return "measured at different paces"
     return ""
+
+
+def matched(old: dict[str, Any], new: dict[str, Any]) -> list[Pair]:
+    """What both reports measured: the same backend of the same model, or, where each report is of one
+    model, of the two."""
+    alone = len(old["models"]) == len(new["models"]) == 1
+    before = {("" if alone else told["model"], told["backend"]): told for told in old["backends"]}
+    keys = [("" if alone else told["model"], told["backend"]) for told in new["backends"]]
+    return [(before[key], told) for key, told in zip(keys, new["backends"], strict=True) if key in before]
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -61,20 +73,20 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     A row's ratio is new / old; `low` to `high` is its 95 % interval over rounds drawn again.
     `verdict` is "slower", "faster", "same", or "" where there is no ratio.
     """
-    reason = why_not_comparable(old, new)
-    before = {told["backend"]: told for told in old["backends"]}
+    pairs = matched(old, new)
+    reason = why_not_comparable(old, new, pairs)
     rows = []
-    for told in new["backends"]:
-        if told["backend"] in before:
-            rows += [
-                _row(f"{told['backend']} {name}", before[told["backend"]], told, *metric, ratio=not reason)
-                for name, metric in METRICS.items()
-            ]
+    for then, now in pairs:
+        name = title_of(now, new)
+        rows += [
+            _row(f"{name} {told}", then, now, *metric, ratio=not reason) for told, metric in METRICS.items()
+        ]
     rows = [row for row in rows if row]
+    weights = [{model["name"]: model["weights"] for model in report["models"]} for report in (old, new)]
     return {
         "not_comparable": reason,
         "busy": _busy(old, new),
-        "same_model": old["model"]["weights"] == new["model"]["weights"],
+        "same_model": all(weights[0][then["model"]] == weights[1][now["model"]] for then, now in pairs),
         "rows": rows,
         "regressions": [row["name"] for row in rows if row["verdict"] == "slower"],
     }

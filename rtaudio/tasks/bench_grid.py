@@ -11,18 +11,19 @@ import numpy as np
 from rtaudio.nn.weights import Weights
 from rtaudio.stream.batch import batched
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.timing import NativeTimer
-from rtaudio.tasks.bench_backends import Backend, NativeBackend, build_backend, denoise_stages, load_model
+from rtaudio.tasks.bench_backends import Backend, NativeBackend, build_backend, demo_hops, denoise_stages
+from rtaudio.tasks.bench_subject import load_model
 from rtaudio.tasks.bench_summary import Runs, joined, percentiles, tail
-from rtaudio.tasks.demo import load_demo
 
 MS_NS = 1_000_000
 
 Measure = Callable[[Backend, int], tuple[Runs, bool]]
 """Times a backend at a period in ns; False with what there is where it was cut short."""
 
+Row = dict[str, Any]
 
-def measure_paces(measure: Measure, model: str | Path, hops_ms: Sequence[float]) -> list[dict[str, Any]]:
+
+def measure_paces(measure: Measure, model: str | Path, hops_ms: Sequence[float]) -> list[Row]:
     """The net's native step called once every so many ms, with that as its deadline.
 
     It is what a net of this size with so short a hop would cost here. The sound would be wrong at
@@ -32,37 +33,36 @@ def measure_paces(measure: Measure, model: str | Path, hops_ms: Sequence[float])
     for hop_ms in hops_ms:
         period_ns = round(hop_ms * MS_NS)
         runs, finished = measure(build_backend("native", load_model(model)), period_ns)
-        rows.append({"hop_ms": hop_ms} | _row(runs, period_ns))
+        rows.append({"model": str(model), "hop_ms": hop_ms} | _row(runs, period_ns))
         if not finished:
             break
     return rows
 
 
 def measure_streams(
-    measure: Measure, model: str | Path, sizes: Sequence[int], period_ns: int
-) -> list[dict[str, Any]]:
+    measure: Measure, model: str | Path, sizes: Sequence[int], period_ns: int, precision: str = "float32"
+) -> list[Row]:
     """So many streams in one batched native step on one core, at the net's own pace."""
     rows = []
     for streams in sizes:
-        runs, finished = measure(_stream_backend(load_model(model), streams), period_ns)
-        rows.append({"streams": streams} | _row(runs, period_ns))
+        runs, finished = measure(_stream_backend(load_model(model), streams, precision), period_ns)
+        rows.append({"model": str(model), "streams": streams} | _row(runs, period_ns))
         if not finished:
             break
     return rows
 
 
-def _stream_backend(weights: Weights, streams: int) -> Backend:
+def _stream_backend(weights: Weights, streams: int, precision: str) -> Backend:
     """A batch whose streams are the bundled recording, each a second further on."""
-    stage = Pipeline(denoise_stages(weights))
+    stage = Pipeline(denoise_stages(weights, precision))
     (hop_length,) = stage.in_spec.shape
-    noisy = load_demo().noisy
-    hops = noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length)
+    hops = demo_hops(hop_length)
     places = (np.arange(100)[:, None] + 100 * np.arange(streams)) % len(hops)
     x = np.ascontiguousarray(hops[places].reshape(100, -1))
-    return NativeBackend(f"{streams} streams", ("step",), NativeTimer([batched(stage, streams)]), x)
+    return NativeBackend(f"{streams} streams", ("step",), [batched(stage, streams)], x)
 
 
-def _row(runs: Runs, period_ns: int) -> dict[str, Any]:
+def _row(runs: Runs, period_ns: int) -> Row:
     """`fits`: whether the furthest percentile that so many hops can tell lies within the hop."""
     compute, response = joined(runs.paced, "compute_us"), joined(runs.paced, "response_us")
     told = percentiles(response)
@@ -78,8 +78,15 @@ def _row(runs: Runs, period_ns: int) -> dict[str, Any]:
     }
 
 
-def streams_line(rows: Sequence[dict[str, Any]]) -> str:
-    """The largest number of streams that fits, of those measured, in one line."""
+def streams_line(rows: Sequence[Row]) -> str:
+    """The largest number of streams that fits, of those measured, in one line; of each model."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    if len(models) == 1:
+        return _most_streams(rows)
+    return "; ".join(f"{m}: {_most_streams([row for row in rows if row['model'] == m])}" for m in models)
+
+
+def _most_streams(rows: Sequence[Row]) -> str:
     fitting = [row["streams"] for row in rows if row["fits"]]
     others = [row["streams"] for row in rows if not row["fits"]]
     judged = next((row["judged_by"] for row in rows), "")

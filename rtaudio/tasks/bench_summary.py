@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,27 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 @dataclass
 class Runs:
-    """All that was timed of one backend, in rounds taken in turn with the other backends."""
+    """All that was timed of one backend, in rounds taken in turn with the other backends.
+
+    - period_ns: between its hops, live.
+    - failure: what ended it early; "" where nothing did.
+    - cpu_s: processor time of the paced rounds; energy_j: what the processor took meanwhile, None where
+      the machine doesn't tell.
+    """
 
     name: str
     gil_free: bool
     stages: tuple[str, ...]
+    period_ns: int
     paced: list[HopTimes] = field(default_factory=list)
     warm: list[HopTimes] = field(default_factory=list)
+    failure: str = ""
     cpu_s: float = 0.0
-    """Processor time of the paced rounds."""
+    energy_j: float | None = None
+
+    def keep(self, times: HopTimes) -> None:
+        if len(times.marks):
+            (self.paced if times.period_ns else self.warm).append(times)
 
 
 def enough(n_values: int, quantile: float) -> bool:
@@ -60,15 +73,17 @@ def joined(runs: Sequence[HopTimes], what: str) -> NDArray[np.float64]:
     return np.concatenate([getattr(run, what) for run in runs]) if runs else np.zeros(0)
 
 
-def summarise(runs: Runs, period_ns: int) -> dict[str, Any]:
+def summarise(runs: Runs) -> dict[str, Any]:
     """A backend's part of the report; times in µs. `samples` keeps every hop, for later comparison."""
     compute, response = joined(runs.paced, "compute_us"), joined(runs.paced, "response_us")
     warm, missed = joined(runs.warm, "compute_us"), joined(runs.paced, "missed").astype(bool)
-    period_us = period_ns / 1000
     stages = np.concatenate([run.stage_us for run in runs.paced]) if runs.paced else np.zeros((0, 0))
+    period_us, paced_s = runs.period_ns / 1000, runs.period_ns * len(compute) / 1e9
     return {
         "backend": runs.name,
         "gil_free": runs.gil_free,
+        "failure": runs.failure,
+        "period_us": period_us,
         "hops": len(compute),
         "compute_us": percentiles(compute),
         "response_us": percentiles(response),
@@ -79,7 +94,8 @@ def summarise(runs: Runs, period_ns: int) -> dict[str, Any]:
         "deadline_misses": int(missed.sum()),
         "missed_hops": np.flatnonzero(missed).tolist(),
         "rtf": float(compute.mean() / period_us) if len(compute) else None,
-        "cpu_share": runs.cpu_s * 1e9 / (period_ns * len(compute)) if len(compute) else None,
+        "cpu_share": runs.cpu_s / paced_s if paced_s else None,
+        "power_w": runs.energy_j / paced_s if paced_s and runs.energy_j is not None else None,
         "samples": {
             "rounds": [len(run.marks) for run in runs.paced],
             "compute_us": compute.round(2).tolist(),
@@ -88,6 +104,17 @@ def summarise(runs: Runs, period_ns: int) -> dict[str, Any]:
             "warm_us": warm.round(2).tolist(),
         },
     }
+
+
+def title_of(told: dict[str, Any], report: dict[str, Any]) -> str:
+    """A backend's name; its model's before it where a report is of several."""
+    several = len(report["models"]) > 1
+    return f"{short_name(told['model'])} {told['backend']}" if several else str(told["backend"])
+
+
+def short_name(model: str) -> str:
+    """A model's name, a file's without its folder."""
+    return Path(model).name
 
 
 def choose_plan(stage: NativeStage, sample_rate: int, budget_ms: float) -> tuple[LatencyBudget, str]:
@@ -101,33 +128,39 @@ def choose_plan(stage: NativeStage, sample_rate: int, budget_ms: float) -> tuple
         return least, f"the least there is comes to {least.total_ms:.1f} ms"
 
 
-def grouped(plan: LatencyBudget) -> dict[str, float]:
-    """Parts of the delay in ms, the longest first; the device's two buffers as one."""
+def grouped(plan: LatencyBudget, worker_ms: float = 0.0) -> dict[str, float]:
+    """Parts of the delay in ms, the longest first; the device's two buffers as one, and the deadline
+    of a worker apart from the algorithm's own delay."""
     parts = dict(plan.parts)
     parts["device"] = parts.pop("capture buffer") + parts.pop("playback buffer")
+    if worker_ms:
+        parts["algorithmic"] -= worker_ms
+        parts["worker"] = worker_ms
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
-def judge(plan: LatencyBudget, too_long: str, budget_ms: float, told: dict[str, Any]) -> dict[str, Any]:
-    """Whether the delay fits the budget and the hops the time kept for them; in one line first."""
+def judge(
+    plan: LatencyBudget, too_long: str, budget_ms: float, told: dict[str, Any], worker_us: float = 0.0
+) -> dict[str, Any]:
+    """Whether the delay fits the budget and the hops the time kept for them; in one line first.
+
+    That time is what the plan leaves the engine, or, of a stage in Python, its worker's deadline.
+    """
     name, needed_us = tail(told["response_us"])
-    allowed_us = 1e6 * plan.compute / plan.sample_rate
-    parts = grouped(plan)
+    allowed_us = worker_us or 1e6 * plan.compute / plan.sample_rate
+    parts = grouped(plan, worker_us / 1000)
     where = " + ".join(f"{part} {ms:.1f}" for part, ms in parts.items())
-    if too_long:
+    if told["failure"]:
+        head = f"does not run: {told['backend']} {told['failure']}"
+    elif too_long:
         head = f"does not fit {budget_ms:g} ms: {too_long} = {where}"
     elif needed_us > allowed_us:
         head = f"does not fit {budget_ms:g} ms: {plan.total_ms:.1f} ms = {where}, and hops are late"
     else:
         head = f"fits {budget_ms:g} ms: {plan.total_ms:.1f} ms = {where}"
-    waking, computing = (tail(told[key])[1] / 1000 for key in ("wake_us", "compute_us"))
-    compute = (
-        f"a hop is done {needed_us / 1000:.2f} ms after it is due ({name}; waking {waking:.2f}, "
-        f"computing {computing:.2f}) and {allowed_us / 1000:.1f} ms are kept for it"
-    )
     return {
-        "fits": not too_long and needed_us <= allowed_us,
-        "line": f"{head}; {compute}; {told['deadline_misses']} of {told['hops']} missed the deadline",
+        "fits": not told["failure"] and not too_long and needed_us <= allowed_us,
+        "line": f"{head}; {_in_time(told, name, needed_us, allowed_us)}",
         "budget_ms": budget_ms,
         "total_ms": plan.total_ms,
         "parts_ms": parts,
@@ -136,3 +169,15 @@ def judge(plan: LatencyBudget, too_long: str, budget_ms: float, told: dict[str, 
         "needed_is": name,
         "allowed_us": allowed_us,
     }
+
+
+def _in_time(told: dict[str, Any], name: str, needed_us: float, allowed_us: float) -> str:
+    """Where the time of a hop goes, and how many were late."""
+    if not told["hops"]:
+        return "no hop was done at the pace of live audio"
+    waking, computing = (tail(told[key])[1] / 1000 for key in ("wake_us", "compute_us"))
+    return (
+        f"a hop is done {needed_us / 1000:.2f} ms after it is due ({name}; waking {waking:.2f}, "
+        f"computing {computing:.2f}) and {allowed_us / 1000:.1f} ms are kept for it; "
+        f"{told['deadline_misses']} of {told['hops']} missed the deadline"
+    )

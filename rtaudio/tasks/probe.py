@@ -22,6 +22,7 @@ from rtaudio.devices.base import Callbacks
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.servers import eventually
 from rtaudio.engine.priority import audio_threads, raise_priority, thread_ids
+from rtaudio.errors import DeviceError, RtaudioError
 from rtaudio.kernels.callback import PORTAUDIO
 from rtaudio.kernels.memory import JIT, f32, i64
 from rtaudio.stream.stage import Samples
@@ -122,23 +123,33 @@ class ProbeProcess:
     ) -> None:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.close()  # the end of its input ends it
-        self._process.wait(timeout=20)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()  # the end of its input ends it
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
 
     def play(self) -> tuple[Samples, int]:
-        """Play the signal once; returns what was heard meanwhile, and PortAudio's flags."""
+        """Play the signal once; returns what was heard meanwhile, and PortAudio's flags.
+
+        Raises DeviceError with what the program said where it can't.
+        """
         assert self._process.stdin
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # what it said before it ended is read below
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
         flags = int(self._expect("done")[0])
         return np.load(self._folder / "heard.npy"), flags
 
     def _expect(self, word: str) -> list[str]:
         assert self._process.stdout
-        first, *rest = self._process.stdout.readline().split() or [""]
+        line = self._process.stdout.readline()
+        first, *rest = line.split() or [""]
         if first != word:
-            raise RuntimeError(f"the probe said {first!r} in place of {word!r}")
+            raise DeviceError(f"the probe failed: {line.removeprefix('failed ').strip() or 'it was ended'}")
         return rest
 
 
@@ -185,19 +196,24 @@ def play(device: PortAudioDevice, probe: Probe) -> None:
     raise TimeoutError("the signal never came through")
 
 
-def main(folder: str, block: str, source: str, sink: str) -> None:
-    """Say "ready", then play once for every line that comes in."""
+def main(folder: str, block: str, source: str, sink: str) -> int:
+    """Say "ready", then play once for every line that comes in; or "failed", and why."""
     probe = Probe(np.load(Path(folder) / "signal.npy"), hold=True)
     # One stream: what was heard when is known to the sample only then.
-    device = PortAudioDevice(source or None, sink or None, block=int(block), duplex=True)
-    open_probe(device, probe)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        play(device, probe)
-        np.save(Path(folder) / "heard.npy", probe.heard)
-        print("done", probe.xruns, flush=True)
-    device.close()
+    try:
+        device = PortAudioDevice(source or None, sink or None, block=int(block), duplex=True)
+        open_probe(device, probe)
+        print("ready", flush=True)
+        for _ in sys.stdin:
+            play(device, probe)
+            np.save(Path(folder) / "heard.npy", probe.heard)
+            print("done", probe.xruns, flush=True)
+        device.close()
+    except (RtaudioError, TimeoutError) as error:
+        print("failed", error, flush=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

@@ -4,14 +4,21 @@ import copy
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
+from html import unescape
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from rtaudio.cli.bench_page import page
+from rtaudio.cli.bench_png import save_pictures
+from rtaudio.cli.bench_text import print_report
+from rtaudio.cli.charts import WIDTH, Curve, tail_chart
 from rtaudio.cli.main import main
+from rtaudio.tasks.bench_backends import NativeBackend
 from rtaudio.tasks.bench_compare import compare
 
 SECONDS = "0.4"
@@ -21,20 +28,32 @@ SCHEMA = {
     "version": int,
     "when": str,
     "finished": bool,
-    "verdict": {"fits": bool, "line": str, "total_ms": float, "parts_ms": dict, "needed_us": float},
     "machine": {"cpu": str, "cores": int, "flags": list, "governor": str, "kernel": str, "priority": str},
-    "model": {"name": str, "weights": str, "sample_rate": int, "hop_length": int, "latency": int},
+    "models": list,
     "settings": {"duration_s": float, "load": str, "rounds": int},
-    "period_us": float,
-    "overhead_ns": float,
     "backends": list,
     "paces": list,
     "streams": list,
     "round_trip": type(None),
 }
+MODEL = {
+    "name": str,
+    "weights": str,
+    "parameters": int,
+    "sample_rate": int,
+    "hop_length": int,
+    "latency": int,
+    "period_us": float,
+    "verdict": {"fits": bool, "line": str, "total_ms": float, "parts_ms": dict, "needed_us": float},
+}
 BACKEND = {
+    "model": str,
     "backend": str,
     "gil_free": bool,
+    "failure": str,
+    "period_us": float,
+    "overhead_ns": float,
+    "power_w": (float, type(None)),
     "hops": int,
     "compute_us": {"p50": float, "p95": (float, type(None)), "max": float},
     "response_us": {"p50": float, "max": float},
@@ -67,11 +86,13 @@ def measured(model, tmp_path_factory):
 
 def test_the_report_has_all_its_parts(measured):
     assert_schema(measured, SCHEMA)
-    (told,) = measured["backends"]
+    (model,), (told,) = measured["models"], measured["backends"]
+    assert_schema(model, MODEL)
     assert_schema(told, BACKEND)
     assert told["hops"] == sum(told["samples"]["rounds"]) == len(told["samples"]["compute_us"]) == 40
     assert measured["finished"]
-    assert sum(measured["verdict"]["parts_ms"].values()) == pytest.approx(measured["verdict"]["total_ms"])
+    verdict = model["verdict"]
+    assert sum(verdict["parts_ms"].values()) == pytest.approx(verdict["total_ms"])
 
 
 def test_the_answer_comes_first(rtaudio, model):
@@ -79,7 +100,17 @@ def test_the_answer_comes_first(rtaudio, model):
     assert (code, err) == (0, "")
     assert out.splitlines()[0].startswith(("fits 40 ms", "does not fit 40 ms"))
     assert "\x1b" not in out
-    for word in ("p99.9", "RTF", "warm", "inverse STFT", "algorithmic", "wake-up", "ns a hop", "governor"):
+    for word in (
+        "p99.9",
+        "RTF",
+        "warm",
+        "inverse STFT",
+        "algorithmic",
+        "wake-up",
+        "timing itself",
+        "of one core",
+        "governor",
+    ):
         assert word in out
 
 
@@ -87,7 +118,7 @@ def test_a_budget_that_fails_and_one_object_on_stdout(rtaudio, model):
     arguments = ["bench", "--model", model, "--duration", SECONDS, "--budget", "20ms", "--json"]
     code, out, _ = rtaudio(*arguments)
     assert code == 0
-    assert json.loads(out)["verdict"]["fits"] is False
+    assert json.loads(out)["models"][0]["verdict"]["fits"] is False
     assert rtaudio(*arguments, "--fail-over-budget")[0] == 4
 
 
@@ -103,10 +134,17 @@ ROUND_TRIP = {
 }
 
 
-def grid(key, *values):
+def grid(model_name, key, *values):
     """Rows as `--hop` and `--streams` give them."""
     told = {"p50": 900.0, "p95": 1100.0, "p99": 1500.0, "p99.9": 12000.0, "max": 13000.0}
-    row = {"hops": 1000, "compute_us": told, "response_us": told, "deadline_misses": 2, "rtf": 0.1}
+    row = {
+        "model": model_name,
+        "hops": 1000,
+        "compute_us": told,
+        "response_us": told,
+        "deadline_misses": 2,
+        "rtf": 0.1,
+    }
     return [{key: value, **row, "fits": False, "judged_by": "p99.9"} for value in values]
 
 
@@ -182,6 +220,7 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
         ["--compare", "nowhere.json"],
         ["--json", "nowhere/report.json"],
         ["--html", "."],
+        ["--png", "pyproject.toml"],
         ["--sing"],
     ],
 )
@@ -228,7 +267,7 @@ def missed_report(measured):
     told["missed_hops"], told["deadline_misses"] = [3, 17], 2
     for hop in told["missed_hops"]:
         told["samples"]["response_us"][hop] = 25000.0
-    report["model"]["name"] = "<b>&mine</b>"
+    report["models"][0]["name"] = told["model"] = "<b>&mine</b>"
     report["comparison"] = compare(scaled(report, 0.5), report)
     return report
 
@@ -236,6 +275,104 @@ def missed_report(measured):
 def elements(html):
     root = ElementTree.fromstring(html.split("\n", 1)[1])
     return root, [element.tag for element in root.iter()]
+
+
+def two_models(measured):
+    """As if a second one had run beside it, and failed at once."""
+    report = copy.deepcopy(measured)
+    other, told = copy.deepcopy(report["models"][0]), copy.deepcopy(report["backends"][0])
+    other |= {"name": "folder/other.onnx", "period_us": 16000.0}
+    nothing = dict.fromkeys(("p50", "p95", "p99", "p99.9", "max"))
+    told |= {"model": other["name"], "backend": "onnx", "gil_free": False, "failure": "failed at hop 0: why"}
+    told |= {"hops": 0, "stage_us": {}, "rtf": None, "cpu_share": None, "missed_hops": []}
+    told |= dict.fromkeys(("compute_us", "response_us", "warm_us", "wake_us"), nothing)
+    told["samples"] = {name: [] for name in told["samples"]}
+    report["models"].append(other)
+    report["backends"].append(told)
+    return report
+
+
+def test_of_two_models_each_has_its_answer_and_one_may_have_failed(measured, capsys, tmp_path):
+    report = two_models(measured)
+    html = page(report)
+    root, _ = elements(html)
+    assert sum("verdict" in element.get("class", "") for element in root.iter("p")) == 2
+    assert "other.onnx onnx failed at hop 0: why" in html
+    assert "deadline 16 ms" in html
+    print_report(report)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("other.onnx: ")
+    pytest.importorskip("matplotlib")
+    names = [path.name for path in save_pictures(report, tmp_path)]
+    assert names == ["budget.png", "latency.png", "timeline.png", "stages.png"]
+
+
+def test_two_models_take_turns(rtaudio, model, tmp_path):
+    other = shutil.copy(model, tmp_path / "other.npz")
+    code, out, _ = rtaudio("bench", "--duration", SECONDS, "--json", "--model", model, other)
+    told = json.loads(out)
+    assert code == 0
+    assert (
+        [m["name"] for m in told["models"]]
+        == [b["model"] for b in told["backends"]]
+        == [str(model), str(other)]
+    )
+    assert [b["hops"] for b in told["backends"]] == [20, 20]
+
+
+@pytest.mark.parametrize("how", ["crash", "shape", "nan", "hang"])
+def test_a_model_that_goes_wrong_is_named_and_the_other_is_told(rtaudio, model, tmp_path, how, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from rtaudio.nn import hang_guard
+    from tests import onnx_twins as twins
+
+    monkeypatch.setattr("rtaudio.nn.onnx_step.GUARD", hang_guard.HangGuard(limit_s=0.1))
+    bad, html = twins.failing_manifest(tmp_path, how), tmp_path / "page.html"
+    code, out, err = rtaudio(
+        "bench", "--duration", SECONDS, "--json", "--model", bad, model, "--html", html, "--fail-over-budget"
+    )
+    failed, kept = json.loads(out)["backends"]
+    assert (code, err.count("\n")) == (2, 1)
+    assert "hop 2" in failed["failure"]
+    assert failed["failure"] in err
+    assert failed["failure"] in unescape(html.read_text())
+    assert failed["warm_hops"] in (20, 21)
+    assert (kept["failure"], kept["hops"]) == ("", 20)
+
+
+def test_a_model_that_fails_leaves_what_was_measured_of_it(rtaudio, model, monkeypatch, tmp_path):
+    """Wherever it happens, the report is written; the exit code says that it isn't whole."""
+    monkeypatch.setattr(NativeBackend, "_good", lambda self, n: n if n != 4 or self._done < 300 else 2)
+    file = tmp_path / "report.json"
+    code, out, err = rtaudio("bench", "--duration", SECONDS, "--model", model, "--json", file)
+    assert (code, err) == (2, "rtaudio: native gave NaN or infinity at hop 310\n")
+    assert out.startswith("does not run: native gave NaN or infinity at hop 310; a hop is done")
+    (told,) = json.loads(file.read_text())["backends"]
+    assert (told["warm_hops"], told["hops"]) == (300, 10)
+
+
+def test_pictures_are_png_files(rtaudio, model, tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "new" / "pictures"
+    code, _, _ = rtaudio(
+        "bench", "--model", model, "--duration", SECONDS, "--streams", "1,2", "--png", folder
+    )
+    assert code == 0
+    names = {"latency.png", "timeline.png", "budget.png", "stages.png", "streams.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    for path in folder.iterdir():
+        assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_without_matplotlib_pictures_name_the_extra(rtaudio, model, monkeypatch, tmp_path):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else found(name)
+    )
+    code, _, err = rtaudio("bench", "--model", model, "--png", tmp_path)
+    assert (code, err.count("\n")) == (3, 1)
+    assert "pip install 'rtaudio[plot]'" in err
 
 
 def test_the_page_is_whole_and_needs_nothing_else(measured):
@@ -258,6 +395,15 @@ def test_the_page_is_whole_and_needs_nothing_else(measured):
     assert "&lt;b&gt;&amp;mine&lt;/b&gt;" in html
 
 
+def test_names_of_many_curves_go_on_in_the_next_line():
+    curves = [Curve(f"backend number {i}, live", np.ones(10), i) for i in range(6)]
+    places = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="legend"', tail_chart(curves, [10.0]))
+    assert len(places) == 6
+    assert all(float(x) + 28 + 7 * 24 < WIDTH for x, _ in places)
+    assert len({y for _, y in places}) == 2
+    assert len(set(places)) == 6
+
+
 def test_different_machines_get_no_ratio_on_the_page(measured):
     old = copy.deepcopy(measured)
     old["machine"]["cpu"] = "another"
@@ -269,25 +415,41 @@ def test_different_machines_get_no_ratio_on_the_page(measured):
     assert "different machines" in html
 
 
-@pytest.mark.skipif(
-    not shutil.which("chromium") and not os.environ.get("CI"), reason="chromium is not installed"
-)
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_page_in_a_real_browser(measured, tmp_path, dark):
-    report = missed_report(measured)
-    report |= {"streams": grid("streams", 1, 32), "paces": grid("hop_ms", 5.0), "round_trip": ROUND_TRIP}
-    file, picture = tmp_path / "page.html", tmp_path / "page.png"
-    file.write_text(page(report, scaled(report, 0.5)), encoding="utf-8")
-    browser = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
-    browser += [
+@pytest.fixture
+def chromium(tmp_path):
+    """Show a page in a real browser: `chromium(file, *flags)` gives what it printed, and its log."""
+    if not shutil.which("chromium") and not os.environ.get("CI"):
+        pytest.skip("chromium is not installed")
+    command = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
+    command += [
         f"--user-data-dir={tmp_path / 'profile'}",
         "--window-size=1000,2600",
         "--enable-logging=stderr",
     ]
-    browser += ["--blink-settings=preferredColorScheme=0"] * dark  # 0 is dark
-    done = subprocess.run(
-        [*browser, f"--screenshot={picture}", file.as_uri()], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0
+
+    def show(file, *flags):
+        done = subprocess.run([*command, *flags, file.as_uri()], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0
+        return done.stdout, done.stderr
+
+    return show
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_in_a_real_browser(measured, chromium, tmp_path, dark):
+    report = missed_report(measured)
+    name = report["models"][0]["name"]
+    report |= {"streams": grid(name, "streams", 1, 32), "paces": grid(name, "hop_ms", 5.0)}
+    report |= {"round_trip": ROUND_TRIP}
+    file, picture = tmp_path / "page.html", tmp_path / "page.png"
+    file.write_text(page(report, scaled(report, 0.5)), encoding="utf-8")
+    colours = ["--blink-settings=preferredColorScheme=0"] * dark  # 0 is dark
+    _, log = chromium(file, f"--screenshot={picture}", *colours)
     assert picture.read_bytes()[:4] == b"\x89PNG"
-    assert "CONSOLE" not in done.stderr
+    assert "CONSOLE" not in log
+    dom, log = chromium(file, "--dump-dom", *colours)
+    assert "CONSOLE" not in log
+    charts = {"tail", "timeline", "budget", "stages", "streams", "roundtrip", "comparison"}
+    assert set(re.findall(r'<svg id="(\w+)"', dom)) == charts
+    assert len(re.findall(r'<circle class="miss"', dom)) == 4  # two hops, two numbers of streams
+    assert "<b>" not in dom

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import tomllib
+from pathlib import Path
 
 import pytest
 import soundfile as sf
@@ -106,14 +108,44 @@ def test_live_a_model_that_fails_ends_the_run_with_its_summary(rtaudio, tmp_path
     assert "crash.onnx failed at hop 20" in err.splitlines()[-1]
 
 
+PEERS = Path(os.environ.get("RTAUDIO_PEERS", Path(__file__).parents[2] / "../shared/peers"))
+SILERO = importlib.util.find_spec("silero_vad")
+OTHERS = {
+    "gtcrn": PEERS / "gtcrn/gtcrn_simple.onnx",
+    "ul-unas": PEERS / "ul-unas/ulunas_stream_simple.onnx",
+    "dtln": PEERS / "dtln/model_1.onnx",
+    "silero-vad": Path(SILERO.origin).parent / "data/silero_vad.onnx" if SILERO else Path("silero_vad.onnx"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_bench_knows_other_projects_models(rtaudio, name):
+    if not OTHERS[name].is_file():
+        pytest.skip(f"{name}: no {OTHERS[name]} (RTAUDIO_PEERS, or silero-vad)")
+    code, out, err = rtaudio(
+        "bench", "--model", OTHERS[name], "--duration", "0.5", "--budget", "100ms", "--json"
+    )
+    (model,), (told,) = json.loads(out)["models"], json.loads(out)["backends"]
+    assert (code, err, told["failure"], told["gil_free"]) == (0, "", "", False)
+    assert told["hops"] == 10 * max(1, round(50_000 / model["period_us"]))
+    # A hop of time, or two where a block of 10 ms brings so many.
+    assert model["verdict"]["allowed_us"] == model["period_us"] * (2 if name == "dtln" else 1)
+    assert model["verdict"]["parts_ms"]["worker"] * 1000 == model["verdict"]["allowed_us"]
+
+
 def test_bench_times_a_model_as_live_audio_would_run_it(rtaudio, tmp_path):
     manifest = twins.manifest_of(twins.many_states(tmp_path / "m.onnx", 2))
     code, out, err = rtaudio("bench", "--model", manifest, "--duration", "0.4", "--json")
     told = json.loads(out)
-    assert (code, err, told["period_us"], told["model"]["sample_rate"]) == (0, "", 10000, 16000)
+    (model,) = told["models"]
+    assert (code, err, model["period_us"], model["sample_rate"]) == (0, "", 10000, 16000)
     (backend,) = told["backends"]
     assert (backend["backend"], backend["gil_free"], backend["hops"]) == ("onnx", False, 40)
-    assert told["verdict"]["parts_ms"]["algorithmic"] == pytest.approx(15)  # two resamplers and the worker
+    parts_ms = model["verdict"]["parts_ms"]
+    assert (parts_ms["algorithmic"], parts_ms["worker"]) == pytest.approx((5, 10))  # two resamplers; a hop
+    assert model["verdict"]["allowed_us"] == 10000
+    code, out, _ = rtaudio("bench", "--model", manifest, "--duration", "0.4")
+    assert "onnx, not GIL-free" in out
     code, _, err = rtaudio("bench", "--model", manifest, "--backend", "torch", "--duration", "0.4")
     assert code == 2
     assert_one_line(err, "--backend onnx")

@@ -10,7 +10,7 @@ from rtaudio.kernels.matmul import GROUP
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm, MinGru
-from rtaudio.stream.batch import batched
+from rtaudio.stream.batch import Each, batched
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
 
@@ -26,13 +26,15 @@ def recurrent(gates, inputs, hidden):
     return weights((gates * hidden, inputs), (gates * hidden, hidden), (gates * hidden,), (gates * hidden,))
 
 
-def denoising():
+def denoising(precision="float32"):
     config = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=70, dilations=(1, 3), hidden=9)
     shapes = tensor_shapes(config)
-    denoiser = Denoiser(config, dict(zip(shapes, weights(*shapes.values()), strict=True)))
+    tensors = dict(zip(shapes, weights(*shapes.values()), strict=True))
+    denoiser = Denoiser(config, tensors, precision=precision)
     return Pipeline([Analysis(64, 32), denoiser, Synthesis(64, 32)])
 
 
+INT8 = ("int8",)
 STAGES = {
     "dense": lambda: Dense(*weights((70, 33), (70,)), "tanh"),
     "conv": lambda: CausalConv(*weights((70, 1, 3), (70,), (70, 70), (70,)), 2),
@@ -44,6 +46,12 @@ STAGES = {
     "synthesis": lambda: Synthesis(64, 32),
     "any stage": lambda: Gain(32, -6.0),
     "denoising": denoising,
+    "int8 dense": lambda: Dense(*weights((70, 133), (70,)), "tanh", INT8),
+    "int8 conv": lambda: CausalConv(*weights((70, 1, 3), (70,), (70, 70), (70,)), 2, INT8),
+    "int8 lstm": lambda: Lstm(*recurrent(4, 40, 50), INT8),
+    "int8 gru": lambda: Gru(*recurrent(3, 33, 20), INT8),
+    "int8 denoising": lambda: denoising("int8"),
+    "int8 weights, shared by no step": lambda: Dense(*weights((70, 33), (70,)), "tanh", ("int8-weights",)),
 }
 
 
@@ -78,6 +86,15 @@ def test_a_stream_that_is_reset_is_new_and_the_others_go_on(name):
     for k in (0, 1, 3, 4):
         np.testing.assert_array_equal(got[:, k], alone(stage, x[:, k]))
     np.testing.assert_array_equal(got[at:, 2], alone(stage, x[at:, 2]))
+
+
+def test_an_int8_batch_reads_its_weights_once():
+    """Otherwise it would be each stream's own stage, and all of the above would hold as well."""
+    batch = batched(denoising("int8"), 3)
+    assert not any(isinstance(part, Each) for part in batch.stages[1].walk())
+    assert any(
+        isinstance(part, Each) for part in batched(STAGES["int8 weights, shared by no step"](), 3).walk()
+    )
 
 
 def test_a_used_stage_makes_a_new_batch():

@@ -12,7 +12,16 @@ from rtaudio.nn.layers import Dense
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.stage import NativeStage, Spec
-from rtaudio.stream.timing import HopTimes, NativeTimer, overhead_ns, time_calls, time_python, time_stage
+from rtaudio.stream.timing import (
+    CallTimer,
+    HopTimes,
+    NativeTimer,
+    call_overhead_ns,
+    overhead_ns,
+    time_calls,
+    time_python,
+    time_stage,
+)
 
 MS = 1_000_000
 
@@ -128,8 +137,44 @@ def test_python_calls_are_made_once_each_in_turn():
     times = time_calls([lambda k: seen.append(k), lambda k: seen.append(-k)], 3, 1000)
     assert seen[3:] == [0, 0, 1, -1, 2, -2]
     assert times.stage_us.shape == (3, 2)
-    assert len(time_calls([seen.append], 5, 0, lambda: len(seen) >= 11).marks) == 2
+
+
+def test_a_call_that_raises_ends_the_run_and_what_was_timed_is_kept():
+    def call(k):
+        if k == 3:
+            raise KeyError("three")
+
+    timer = CallTimer([call])
+    assert len(timer.run(5).marks) == len(timer.so_far().marks) == 3
+    assert isinstance(timer.error, KeyError)
+    assert timer.busy_since == 0
+    assert len(timer.run(2).marks) == 2
+    assert timer.error is None
+    with pytest.raises(KeyError):
+        time_calls([call], 5)
+
+
+def test_results_are_checked_after_each_hop_and_threads_made_ready_before():
+    told = []
+
+    def check(k):
+        told.append(f"check {k}")
+        if k == 1:
+            raise ValueError
+
+    timer = CallTimer([lambda k: told.append(f"call {k}")], check, lambda: told.append("begin"))
+    assert len(timer.run(5).marks) == 1
+    assert told == ["begin", "call 0", "check 0", "call 1", "check 1"]
+    assert isinstance(timer.error, ValueError)
+
+
+def test_calls_can_be_stopped_and_say_while_they_are_busy():
+    busy = []
+    timer = CallTimer([lambda k: busy.append(timer.busy_since), lambda k: k == 2 and timer.stop()])
+    assert len(timer.run(5).marks) == 3
+    assert all(since > 0 for since in busy)
 
 
 def test_overhead_is_positive():
     assert overhead_ns(3) > 0
+    assert call_overhead_ns(3) > 0

@@ -8,10 +8,11 @@ import pytest
 from rtaudio.errors import ConfigError
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
-from rtaudio.stream.timing import HopTimes, NativeTimer
-from rtaudio.tasks.bench import ROUNDS, WARM_HOPS, BenchSettings, Measurement
-from rtaudio.tasks.bench_backends import NativeBackend
+from rtaudio.stream.timing import HopTimes
+from rtaudio.stream.worker import WorkerStage
+from rtaudio.tasks.bench import BenchSettings, Parts
 from rtaudio.tasks.bench_compare import compare, read_report, resampled
+from rtaudio.tasks.bench_subject import Subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, grouped, judge, percentiles, summarise
 from rtaudio.tasks.machine import environment, same_machine
 
@@ -31,8 +32,8 @@ def hop_times(costs_us, wake_us=50.0, stages=(0.25, 0.75)):
 
 def told_of(costs_us, rounds=1):
     parts = np.array_split(np.asarray(costs_us, float), rounds)
-    runs = Runs("native", True, ("a", "b"), [hop_times(part) for part in parts], [hop_times([100.0])])
-    return summarise(runs, PERIOD_NS)
+    paced, warm = [hop_times(part) for part in parts], [hop_times([100.0])]
+    return {"model": "m"} | summarise(Runs("native", True, ("a", "b"), PERIOD_NS, paced, warm))
 
 
 def test_percentiles_of_known_numbers_and_of_too_few():
@@ -80,58 +81,59 @@ def test_the_verdict(budget_ms, cost_us, fits, word):
     assert grouped(plan)["algorithmic"] == pytest.approx(10)
 
 
-def backend(name="native"):
-    from rtaudio.kernels.paced import nothing_step
+def test_what_runs_in_python_has_the_time_of_its_worker():
+    """3 ms would be late for the 2.7 ms that the engine has; behind a worker there are 10."""
+    stage = WorkerStage(Same())
+    subject = Subject(stage, 48000, PERIOD_NS, [], {})
+    assert subject.worker_us == 10_000
+    plan, too_long = choose_plan(stage, 48000, 60.0)
+    told = told_of(np.full(1000, 3000.0))
+    assert not judge(plan, too_long, 60.0, told)["fits"]
+    verdict = judge(plan, too_long, 60.0, told, subject.worker_us)
+    assert verdict["fits"]
+    assert verdict["parts_ms"]["worker"] == verdict["parts_ms"]["algorithmic"] == pytest.approx(10)
+    assert sum(verdict["parts_ms"].values()) == pytest.approx(plan.total_ms)
+    assert not judge(plan, too_long, 60.0, told_of(np.full(1000, 10500.0)), subject.worker_us)["fits"]
 
-    spec = Spec((4,))
-    timer = NativeTimer([NativeStage(nothing_step.address, Arena(()), spec, spec)])
-    return NativeBackend(name, ("nothing",), timer, np.zeros((3, 4), np.float32))
+
+def test_what_failed_does_not_fit_however_fast_it_was():
+    plan, too_long = choose_plan(Same(), 48000, 40.0)
+    verdict = judge(plan, too_long, 40.0, told_of(np.full(1000, 10.0)) | {"failure": "gave up at hop 7"})
+    assert not verdict["fits"]
+    assert verdict["line"].startswith("does not run: native gave up at hop 7; a hop is done")
+    nothing = summarise(Runs("onnx", False, ("a",), PERIOD_NS, failure="failed"))
+    verdict = judge(plan, too_long, 40.0, nothing)
+    assert verdict["line"] == "does not run: onnx failed; no hop was done at the pace of live audio"
 
 
-def test_backends_take_turns():
-    measurement = Measurement([backend("one"), backend("two")], 0.04, 100_000)
+def test_measurements_in_a_row_are_one_progress():
     shares = []
-    assert measurement.run(shares.append)
-    for runs in measurement.runs:
-        assert [len(times.marks) for times in runs.paced] == [20] * ROUNDS
-        assert [len(times.marks) for times in runs.warm] == [WARM_HOPS] * ROUNDS
-    one, two = ([times.marks[0, 0] for times in runs.paced] for runs in measurement.runs)
-    assert all(a < b for a, b in zip(one, two, strict=True))
-    assert all(b < a for a, b in zip(one[1:], two[:-1], strict=True))
-    assert all(0 <= share <= 1 for share in shares)
-
-
-def test_what_was_measured_before_an_interruption_is_kept():
-    measurement = Measurement([backend()], 1000.0, 100_000)
-    assert not measurement.run(wanted=lambda: False)
-    assert sum(len(times.marks) for times in measurement.runs[0].paced) < 10_000_000
-
-
-def test_a_backend_that_fails_is_told():
-    broken = backend()
-    broken.run = lambda n_hops, period_ns: 1 / 0
-    with pytest.raises(ZeroDivisionError):
-        Measurement([broken], 0.01, 100_000).run()
+    parts = Parts(shares.append, 40.0)
+    for seconds in (20.0, 10.0, 10.0):
+        part = parts.next(seconds)
+        for share in (0.5, 1.0):
+            part(share)
+    assert shares == [0.25, 0.5, 0.625, 0.75, 0.875, 1.0]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"backends": ("gpu",)}, {"backends": ()}, {"backends": ("onnx", "onnx")}, {"load": "disk"},
-     {"budget_ms": 0.0}, {"duration_s": -1.0}, {"devices": ("tpu",)}, {"devices": ("cuda",)}],
+     {"models": ()}, {"models": ("standard", "standard")}, {"budget_ms": 0.0}, {"duration_s": -1.0},
+     {"devices": ("tpu",)}, {"devices": ("cuda",)}],
 )  # fmt: skip
 def test_settings_that_can_t_be(wrong):
     with pytest.raises(ConfigError):
         BenchSettings(**wrong)
 
 
-def report(costs_us, load="none", **machine):
+def report(costs_us, load="none", names=("m",), **machine):
     here = {"cpu": "x", "cores": 2, "flags": [], "id": "a", "load_average": 0.1} | machine
     return {
         "machine": here,
-        "model": {"weights": "w"},
+        "models": [{"name": name, "weights": "w"} for name in names],
         "settings": {"load": load},
-        "period_us": 10000.0,
-        "backends": [told_of(costs_us, rounds=10)],
+        "backends": [told_of(costs_us, rounds=10) | {"model": name} for name in names],
     }
 
 
@@ -165,6 +167,24 @@ def test_what_can_t_be_compared_stands_side_by_side(other, word):
     assert word in told["not_comparable"]
     assert told["regressions"] == []
     assert all(row["ratio"] is None and row["new_us"] > row["old_us"] for row in told["rows"][:2])
+
+
+def test_other_paces_stand_side_by_side():
+    other = report(costs(3.0))
+    other["backends"][0]["period_us"] = 5000.0
+    assert "paces" in compare(report(costs()), other)["not_comparable"]
+
+
+def test_of_several_models_each_is_compared_to_itself():
+    old, new = report(costs(), names=("a/one.npz", "two")), report(costs(seed=1), names=("two", "three"))
+    told = compare(old, new)
+    assert [row["name"] for row in told["rows"][:2]] == ["two native paced p50", "two native paced p99"]
+    assert len(told["rows"]) == 3  # p99.9 needs a thousand hops a run, warm p50 is there
+    renamed = compare(report(costs(), names=("old.npz",)), report(costs(seed=1), names=("new.npz",)))
+    assert renamed["rows"][0]["name"] == "native paced p50"
+    new["models"][0]["weights"] = "x"
+    assert told["same_model"]
+    assert not compare(old, new)["same_model"]
 
 
 def test_whole_rounds_are_drawn_again():

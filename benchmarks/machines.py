@@ -1,0 +1,73 @@
+"""The machines measured so far: a Markdown table of the reports in `benchmarks/results/`.
+
+    rtaudio bench --backend native,int8,onnx,torch --streams 1,32,128,256,384 --jack \\
+        --json benchmarks/results/NAME.json --png benchmarks/results/NAME
+
+adds one, with its pictures; then `python -m benchmarks.machines` prints the table anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rtaudio.cli.bench_text import micro
+from rtaudio.errors import ConfigError
+from rtaudio.tasks.bench_compare import read_report
+from rtaudio.tasks.bench_summary import title_of
+
+RESULTS = Path(__file__).with_name("results")
+COLUMNS = (
+    "machine",
+    "net, by",
+    "p50 µs, paced",
+    "p99",
+    "p99.9",
+    "warm p50",
+    "missed",
+    "of a core",
+    "streams a core",
+)
+
+
+def reports(folder: Path = RESULTS) -> list[tuple[str, dict[str, Any]]]:
+    """Name and report of each file that `rtaudio bench --json` wrote."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append((path.stem, read_report(path)))
+        except ConfigError:
+            continue  # another program's results
+    return found
+
+
+def rows(report: dict[str, Any]) -> list[list[str]]:
+    """Cells of `COLUMNS`, a row a backend; the machine and its streams in the first."""
+    info, made = report["machine"], []
+    fitting = [row["streams"] for row in report["streams"] if row["fits"]]
+    for i, told in enumerate(report["backends"]):
+        compute = told["compute_us"]
+        made.append(
+            [
+                "" if i else f"{info['cpu']}, {info['cores']} cores, {report['when'][:10]}",
+                title_of(told, report),
+                *(micro(compute[name]) for name in ("p50", "p99", "p99.9")),
+                micro(told["warm_us"]["p50"]),
+                f"{told['deadline_misses']} of {told['hops']}",
+                "-" if told["cpu_share"] is None else f"{100 * told['cpu_share']:.1f} %",
+                "" if i or not fitting else str(max(fitting)),
+            ]
+        )
+    return made
+
+
+def markdown(folder: Path = RESULTS) -> str:
+    """The table of all machines."""
+    lines = [list(COLUMNS), ["---"] * len(COLUMNS)]
+    for _, report in reports(folder):
+        lines += rows(report)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+if __name__ == "__main__":
+    print(markdown())

@@ -1,0 +1,180 @@
+"""Measuring in turns: whatever one backend does, it is named, and all that was timed is kept."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from rtaudio.kernels.paced import nothing_step
+from rtaudio.stream.arena import Arena
+from rtaudio.stream.stage import NativeStage, Spec
+from rtaudio.tasks.bench_backends import NativeBackend, stage_backend
+from rtaudio.tasks.bench_measure import ROUNDS, WARM_HOPS, Measurement
+from rtaudio.tasks.energy import EnergyMeter
+
+HOP = 4
+PERIOD_NS = 100_000
+BAD_HOP = 250
+"""In the third turn: each takes WARM_HOPS back to back, then 20 at pace."""
+
+
+class Model:
+    """Gives back what it gets, until the hop where it goes wrong in its own way."""
+
+    in_spec = out_spec = Spec((HOP,))
+    latency = 0
+
+    def __init__(self, how=""):
+        self.how, self.hops = how, 0
+        self.released, self.hung = threading.Event(), threading.Event()
+
+    def process(self, x, out):
+        out[:] = x
+        if self.hops == BAD_HOP:
+            self.go_wrong(out)
+        self.hops += 1
+
+    def go_wrong(self, out):
+        if self.how == "crash":
+            raise OSError(5, "the model's own\nerror")
+        if self.how == "nan":
+            out[1] = np.nan
+        if self.how == "shape":
+            out[:] = np.zeros(HOP + 1, np.float32)
+        if self.how == "hang":
+            self.hung.set()
+            self.released.wait()
+
+    def reset(self):
+        self.hops = 0
+
+
+def hops():
+    return np.ones((3, HOP), np.float32)
+
+
+def native(name="native"):
+    spec = Spec((HOP,))
+    stage = NativeStage(nothing_step.address, Arena(()), spec, spec)
+    return NativeBackend(name, ("nothing",), [stage], hops())
+
+
+def counts(runs):
+    return [len(times.marks) for times in runs.warm], [len(times.marks) for times in runs.paced]
+
+
+def test_backends_take_turns_each_at_its_own_pace():
+    measurement = Measurement([(native("one"), PERIOD_NS), (native("two"), 2 * PERIOD_NS)], 0.04)
+    shares = []
+    assert measurement.run(shares.append)
+    one, two = measurement.runs
+    assert counts(one) == ([WARM_HOPS] * ROUNDS, [20] * ROUNDS)
+    assert counts(two) == ([WARM_HOPS] * ROUNDS, [10] * ROUNDS)
+    begun, other = ([times.marks[0, 0] for times in runs.paced] for runs in (one, two))
+    assert all(a < b for a, b in zip(begun, other, strict=True))
+    assert all(b < a for a, b in zip(begun[1:], other[:-1], strict=True))
+    assert all(0 <= share <= 1 for share in shares)
+
+
+def test_what_was_measured_before_an_interruption_is_kept():
+    measurement = Measurement([(native(), PERIOD_NS)], 1000.0)
+    assert not measurement.run(wanted=lambda: False)
+    assert sum(counts(measurement.runs[0])[1]) < 10_000_000
+
+
+FAILURES = {
+    "crash": f"failed at hop {BAD_HOP}: OSError: [Errno 5] the model's own error",
+    "nan": f"gave NaN or infinity at hop {BAD_HOP}",
+    "shape": f"failed at hop {BAD_HOP}: ValueError: could not broadcast input array "
+    "from shape (5,) into shape (4,)",
+    "hang": f"hop {BAD_HOP} was not done after 0.2 s",
+}
+
+
+@pytest.mark.parametrize("how", FAILURES)
+@pytest.mark.parametrize("last", [False, True])
+def test_one_that_goes_wrong_is_named_and_the_rest_is_kept(how, last):
+    model = Model(how)
+    good, bad = (native(), PERIOD_NS), (stage_backend("bad", model, hops()), PERIOD_NS)
+    measurement = Measurement([good, bad] if last else [bad, good], 0.04, hang_s=0.2)
+    try:
+        assert measurement.run()
+    finally:
+        model.released.set()
+    kept, failed = measurement.runs if last else measurement.runs[::-1]
+    assert (kept.failure, failed.failure) == ("", FAILURES[how])
+    assert counts(kept) == ([WARM_HOPS] * ROUNDS, [20] * ROUNDS)
+    assert counts(failed) == ([WARM_HOPS, WARM_HOPS, BAD_HOP - 2 * (WARM_HOPS + 20)], [20, 20])
+
+
+def test_one_that_hangs_and_comes_back_changes_nothing_any_more():
+    model, threads = Model("hang"), threading.active_count()
+    measurement = Measurement([(stage_backend("bad", model, hops()), PERIOD_NS)], 0.04, hang_s=0.2)
+    assert measurement.run()
+    before = counts(measurement.runs[0])
+    (left,) = [thread for thread in threading.enumerate() if "_take" in thread.name]
+    assert threading.active_count() == threads + 1
+    model.released.set()
+    left.join(10)
+    assert not left.is_alive()
+    assert counts(measurement.runs[0]) == before
+    assert model.hops == BAD_HOP + 1
+
+
+def test_native_nan_is_found_where_it_began():
+    x = np.ones((50, 1), np.float32)
+    x[7] = np.inf
+    from rtaudio.nn.layers import Dense
+
+    stage = Dense(np.ones((1, 1), np.float32), np.zeros(1, np.float32))
+    backend = NativeBackend("native", ("dense",), [stage], x)
+    assert len(backend.run(5, 0).marks) == 5
+    assert backend.error is None
+    assert len(backend.run(30, 0).marks) == 7
+    assert str(backend.error) == "gave NaN or infinity at hop 12"
+
+
+def test_an_error_of_our_own_is_raised_where_one_waits():
+    broken = native()
+    broken.run = lambda n_hops, period_ns: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        Measurement([(native("one"), PERIOD_NS), (broken, PERIOD_NS)], 0.01).run()
+
+
+def zone(folder, name, value, whole=1000):
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    (place / "energy_uj").write_text(f"{value}\n")
+    (place / "max_energy_range_uj").write_text(f"{whole}\n")
+
+
+def test_energy_is_that_of_all_packages_and_counters_begin_again(tmp_path):
+    zone(tmp_path, "intel-rapl:0", 900)
+    zone(tmp_path, "intel-rapl:1", 10)
+    zone(tmp_path, "intel-rapl:0:0", 5)  # a part of the first, and in it already
+    meter = EnergyMeter(tmp_path)
+    zone(tmp_path, "intel-rapl:0", 100)
+    zone(tmp_path, "intel-rapl:1", 310)
+    assert meter.joules() == pytest.approx(500e-6)
+    zone(tmp_path, "intel-rapl:0", 150)
+    assert meter.joules() == pytest.approx(550e-6)
+
+
+def test_a_machine_that_does_not_tell_is_no_zero(tmp_path):
+    assert EnergyMeter(tmp_path).joules() is None
+    (tmp_path / "intel-rapl:0").mkdir()
+    assert EnergyMeter(tmp_path).joules() is None
+
+
+def test_energy_of_the_paced_turns_is_summed(tmp_path):
+    zone(tmp_path, "intel-rapl:0", 0, 10**9)
+    measurement = Measurement([(native(), PERIOD_NS)], 0.01)
+    measurement._energy = EnergyMeter(tmp_path)
+    given = iter(range(10**6))
+
+    def joules():
+        return float(next(given))
+
+    measurement._energy.joules = joules
+    assert measurement.run()
+    assert measurement.runs[0].energy_j == ROUNDS
