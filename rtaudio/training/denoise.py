@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rtaudio.errors import ConfigError
 from rtaudio.training.curves import save_curves, save_spectrograms
-from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store
+from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store, read_index
 from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
 from rtaudio.training.export import export_weights
 from rtaudio.training.loop import RunConfig, Trainer
@@ -103,6 +103,7 @@ def check_start(paths: TrainPaths, run: RunConfig, resume: bool) -> None:
         raise ConfigError(f"nothing to resume: {paths.checkpoint} does not exist")
     if not resume and paths.checkpoint.is_file():
         raise ConfigError(f"{paths.checkpoint} is there already: use --resume, or another --out")
+    read_index(paths.data)
 
 
 def decoded(paths: TrainPaths, run: RunConfig, console: Console) -> ClipStore:

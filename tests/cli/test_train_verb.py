@@ -11,6 +11,7 @@ def test_a_missing_data_folder_is_one_line(tmp_path, capsys):
     missing = tmp_path / "nowhere"
     assert main(["train", "denoise", "--data", str(missing), "--out", str(tmp_path / "out")]) == 2
     assert str(missing) in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_torch_says_how_to_install_it(tmp_path, capsys, monkeypatch):
