@@ -196,9 +196,9 @@ def goals(report: Report, model: str, ours: Scores, reference: Scores) -> None:
     """What the net must be against RNNoise 0.2, and that it destroys nothing."""
     for name, margin in MARGINS.get(model, MARGINS["standard"]).items():
         bound = float(np.nanmean(reference[name])) + margin
-        told = f"{name}, against {REFERENCE}" + (f" {margin:+g}" if margin else "")
+        told = f"{model}: {name}, against {REFERENCE}" + (f" {margin:+g}" if margin else "")
         report.goal(told, float(np.nanmean(ours[name])), bound, ">=")
-    report.goal("worst SI-SDR gain dB", float(ours[COLUMNS[0]].min()), -1.0, ">=")
+    report.goal(f"{model}: worst SI-SDR gain dB", float(ours[COLUMNS[0]].min()), -1.0, ">=")
 
 
 def run(report: Report, pairs: list[Pair], model: str, page: Path | None) -> None:
@@ -212,7 +212,9 @@ def run(report: Report, pairs: list[Pair], model: str, page: Path | None) -> Non
     chosen: dict[str, System] = {k: s for k, s in there.items() if k in (model, REFERENCE)}
     show_behaviour(report, pairs[:SPEAKERS], chosen, model)
     if REFERENCE in results:
-        goals(report, model, results[model], results[REFERENCE])
+        for name in dict.fromkeys((model, *MARGINS)):
+            if name in results:
+                goals(report, name, results[name], results[REFERENCE])
     else:
         report.note("pyrnnoise is not installed: nothing to compare with")
     if page is not None:

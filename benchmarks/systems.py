@@ -10,6 +10,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from rtaudio.nn.denoise import NET_NAME
+from rtaudio.nn.weights import list_models
 from rtaudio.stream.offline import run_offline
 from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB
 from rtaudio.tasks.denoise import build_denoiser
@@ -79,12 +81,17 @@ def onnx_peer(path: Path) -> System:
 
 
 def systems(model: str | Path) -> dict[str, System]:
-    """Everything that is compared and that is here, by name; `model` as it comes, and without its limit."""
+    """Everything that is compared and that is here, by name; `model` as it comes, and without its limit.
+
+    Beside it stand our other shipped denoisers, then those of others.
+    """
     there: dict[str, System] = {
         "noisy": lambda noisy: noisy,
         f"{model}": ours(model),
         f"{model}, no limit": ours(model, atten_limit_db=None),
     }
+    for other in list_models(NET_NAME):
+        there.setdefault(other, ours(other))
     if installed("pyrnnoise"):
         there["RNNoise 0.2"] = rnnoise
     for name, file in PEERS.items():
