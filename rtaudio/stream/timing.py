@@ -158,7 +158,7 @@ class CallTimer:
 
     def _go(self, n_hops: int, period_ns: int) -> None:
         clock, calls = time.monotonic_ns, self._calls
-        marks, width = memoryview(self._marks.reshape(-1)), len(calls) + 2  # written faster than an array
+        marks, width = self._marks.reshape(-1).data, len(calls) + 2  # written faster than an array
         due = clock()
         while self._done < n_hops and not self._stopped:
             at, due = self._done * width, due + period_ns
