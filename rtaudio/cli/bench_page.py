@@ -134,7 +134,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], kind: str = ""
 
 
 def _numbers(report: dict[str, Any]) -> str:
-    """The five numbers one looks for first, of the first backend."""
+    """The numbers one looks for first, of the first backend."""
     told, verdict = report["backends"][0], report["models"][0]["verdict"]
     shown = {
         "delay in all": f"{verdict['total_ms']:.1f} ms",
@@ -142,8 +142,9 @@ def _numbers(report: dict[str, Any]) -> str:
         f"due to done, {verdict['needed_is']}": f"{verdict['needed_us'] / 1000:.2f} ms",
         "missed": f"{told['deadline_misses']} of {told['hops']}",
         "of one core": "-" if told["cpu_share"] is None else f"{100 * told['cpu_share']:.1f} %",
-        "energy": "not told" if told["power_w"] is None else f"{told['power_w']:.1f} W",
     }
+    if told["power_w"] is not None:
+        shown["whole processor"] = f"{told['power_w']:.1f} W"
     cells = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in shown.items())
     return f'<dl class="numbers">{cells}</dl>'
 

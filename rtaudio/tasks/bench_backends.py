@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+import soxr
 
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ModelError
@@ -15,7 +16,7 @@ from rtaudio.nn.threads import use_one_thread
 from rtaudio.nn.weights import Weights
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 from rtaudio.stream.timing import CallTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
-from rtaudio.tasks.demo import load_demo
+from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
 
 STAGES: tuple[str, ...] = ("STFT", "net", "inverse STFT")
 
@@ -217,9 +218,11 @@ BACKENDS: Builders = {"native": _native, "int8": _int8, "onnx": _onnx, "torch": 
 DEVICES: Mapping[str, Builders] = {"cpu": BACKENDS, "cuda": {"torch": _gpu}}
 
 
-def demo_hops(hop_length: int) -> Samples:
+def demo_hops(hop_length: int, sample_rate: int = SAMPLE_RATE) -> Samples:
     """The bundled recording in hops `(n, hop_length)`, what is left over at its end cut off."""
     noisy = load_demo().noisy
+    if sample_rate != SAMPLE_RATE:
+        noisy = soxr.resample(noisy, SAMPLE_RATE, sample_rate).astype(np.float32)
     return np.ascontiguousarray(noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length))
 
 

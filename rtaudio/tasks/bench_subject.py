@@ -7,19 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soxr
-
 from rtaudio.dsp.gains import Gain
+from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
+from rtaudio.nn.embedding import EmbeddingNet
+from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.optional import require
+from rtaudio.nn.speech import SpeechNet
+from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
 from rtaudio.stream.worker import WorkerStage
-from rtaudio.tasks.bench_backends import Backend, build_backend, denoise_stages, stage_backend
-from rtaudio.tasks.demo import load_demo
+from rtaudio.tasks.bench_backends import (
+    Backend,
+    NativeBackend,
+    build_backend,
+    demo_hops,
+    denoise_stages,
+    stage_backend,
+)
 from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, is_onnx
+
+LISTENERS: dict[str, type[SpeechNet]] = {net.net_name: net for net in (VadNet, KeywordNet, EmbeddingNet)}
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class Subject:
     - stage, stage_rate: what the live engine would run of the first backend.
     - period_ns: between hops of the model.
     - facts: the report's part on the model.
+    - denoises: what goes in comes out cleaner; otherwise it passes, and the model tells numbers of it.
     """
 
     stage: NativeStage
@@ -36,6 +47,7 @@ class Subject:
     period_ns: int
     backends: list[Backend]
     facts: dict[str, Any]
+    denoises: bool = True
 
     @property
     def worker_us(self) -> float:
@@ -53,6 +65,8 @@ def build_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
     if is_onnx(model):
         return _onnx_subject(model, chosen)
     weights = load_model(model)
+    if weights.net in LISTENERS:
+        return _listening_subject(model, weights, chosen)
     stages = denoise_stages(weights)
     config, pipeline = stages[1].config, Pipeline(stages)
     facts = {
@@ -75,6 +89,29 @@ def load_model(model: str | Path) -> Weights:
     return load_weights(find_weights(model))
 
 
+def _listening_subject(model: str | Path, weights: Weights, chosen: Sequence[tuple[str, str]]) -> Subject:
+    """A net of ours that hears what passes by: spectra at its own rate in, numbers out."""
+    if list(chosen) != [("native", "cpu")]:
+        raise ConfigError(f"the net {weights.net} is run natively alone: --backend native")
+    net = LISTENERS[weights.net].from_weights(weights)
+    config = net.config
+    stages = [Analysis(config.n_fft, config.hop_length, config.window), net]
+    hops = demo_hops(config.hop_length, config.sample_rate)
+    facts = {
+        "name": str(model),
+        "weights": digest(weights.tensors)[:16],
+        "parameters": sum(tensor.size for tensor in weights.tensors.values()),
+        "sample_rate": config.sample_rate,
+        "hop_length": config.hop_length,
+        "latency": 0,
+    }
+    backends: list[Backend] = [NativeBackend("native", ("STFT", "net"), stages, hops)]
+    period_ns = round(1e9 * config.hop_length / config.sample_rate)
+    return Subject(
+        Gain(config.hop_length, 0.0), config.sample_rate, period_ns, backends, facts, denoises=False
+    )
+
+
 def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subject:
     """The whole stage at the model's own rate; its delay as it would be live, in a worker.
 
@@ -90,8 +127,7 @@ def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
     manifest = find_manifest(model)
     rate, hop_length = manifest.sample_rate, manifest.hop_length
     onnx = OnnxStage(manifest)
-    noisy = soxr.resample(load_demo().noisy, SAMPLE_RATE, rate).astype(np.float32)
-    hops = noisy[: noisy.size // hop_length * hop_length].reshape(-1, hop_length)
+    hops = demo_hops(hop_length, rate)
     facts = {
         "name": str(model),
         "weights": manifest.nets[0].sha256[:16],
@@ -104,4 +140,4 @@ def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
     period_ns = round(1e9 * hop_length / rate)
     if manifest.task == "denoise":
         return Subject(build_denoiser(model), SAMPLE_RATE, period_ns, backends, facts)
-    return Subject(WorkerStage(Gain(hop_length, 0.0)), rate, period_ns, backends, facts)
+    return Subject(WorkerStage(Gain(hop_length, 0.0)), rate, period_ns, backends, facts, denoises=False)

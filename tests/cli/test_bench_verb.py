@@ -320,6 +320,22 @@ def test_two_models_take_turns(rtaudio, model, tmp_path):
     assert [b["hops"] for b in told["backends"]] == [20, 20]
 
 
+def test_nets_that_listen_are_measured_too(rtaudio):
+    code, out, _ = rtaudio(
+        "bench", "--duration", SECONDS, "--json", "--model", "vad", "keywords", "embedding"
+    )
+    assert code == 0
+    told = json.loads(out)
+    assert [list(b["stage_us"]) for b in told["backends"]] == [["STFT", "net"]] * 3
+    assert all(b["gil_free"] and b["hops"] > 0 for b in told["backends"])
+    assert all(
+        m["sample_rate"] == 16000 and m["verdict"]["parts_ms"]["algorithmic"] == 0 for m in told["models"]
+    )
+    for arguments in (["--streams", "2"], ["--hop", "5ms"], ["--jack"], ["--backend", "onnx"]):
+        code, out, err = rtaudio("bench", "--duration", SECONDS, "--model", "vad", *arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+
+
 @pytest.mark.parametrize("how", ["crash", "shape", "nan", "hang"])
 def test_a_model_that_goes_wrong_is_named_and_the_other_is_told(rtaudio, model, tmp_path, how, monkeypatch):
     pytest.importorskip("onnxruntime")
