@@ -28,7 +28,9 @@ from rtaudio.nn.denoise_stream import DenoiseStream  # noqa: E402
 from rtaudio.nn.stft_torch import TRANSFORMS  # noqa: E402
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-SMALL = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), mingru_every=2, hidden=9)
+SMALL = DenoiseConfig(
+    n_fft=64, hop_length=32, n_bands=12, channels=20, dilations=(1, 3), mingru_every=2, hidden=9
+)
 
 
 def random_tensors(config):
