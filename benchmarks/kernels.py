@@ -20,10 +20,10 @@ from benchmarks.report import Report, main
 from rtaudio.kernels.memory import STEP, i64
 from rtaudio.kernels.simd import load, splat16, store
 from rtaudio.kernels.simd_int8 import DOT4_KIND
-from rtaudio.nn.layers import CausalConv, Dense, Gru, Layer, Lstm
+from rtaudio.nn.layers import CausalConv, Dense, Gru, Layer, Lstm, MinGru
 from rtaudio.nn.onnx_step import OnnxStep
 from rtaudio.nn.product import FLOAT32, Product, error_bound
-from rtaudio.nn.steps_onnx import Graph, add_conv, add_gru, add_lstm
+from rtaudio.nn.steps_onnx import Graph, add_conv, add_gru, add_lstm, add_mingru
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.timing import PERIOD_NS, time_entry, time_python, time_stage
 
@@ -156,6 +156,32 @@ def conv(channels: int, dilation: int) -> Case:
     return Case(f"causal conv {channels}, dilation {dilation}", layer, graph, make, weights)
 
 
+def mingru(channels: int) -> Case:
+    weights = [_normal(2 * channels, channels), _normal(2 * channels)]
+
+    def make() -> Callable[[Any], Any]:
+        import torch
+
+        weight, bias = _tensors(weights)
+        h = torch.zeros(1, channels)
+
+        def step(x: Any) -> Any:
+            nonlocal h
+            z, n = torch.nn.functional.linear(x, weight, bias).chunk(2, 1)
+            h = torch.lerp(h, n.tanh(), z.sigmoid())
+            return x + h
+
+        return step
+
+    def graph(g: Graph, x: str) -> str:
+        return add_mingru(g, x, weights[0], weights[1])
+
+    def layer(precisions: Sequence[str]) -> Layer:
+        return MinGru(weights[0], weights[1], precisions)
+
+    return Case(f"minGRU {channels}", layer, graph, make, weights)
+
+
 def floor(case: Case, bytes_each: int, hops: int, period_ns: int) -> NDArray[np.float64]:
     """Time to read the case's matrices once, with weights of that many bytes."""
     count = sum(matrix.size for matrix in case.matrices) * bytes_each // 4
@@ -244,6 +270,7 @@ def sizes() -> list[Case]:
         *(dense(*shape) for shape in ((96, 96), (256, 256), (448, 768))),
         *(conv(channels, 8) for channels in (96, 256, 512)),
         *(recurrent("LSTM", *shape) for shape in ((64, 64), (128, 128), (256, 192))),
+        *(mingru(channels) for channels in (96, 256, 384)),
         *(recurrent("GRU", *shape) for shape in ((64, 64), (128, 128), (256, 256))),
     ]
 

@@ -16,7 +16,9 @@ from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.product import Product
 from rtaudio.stream.offline import run_frames
 
-CONFIG = DenoiseConfig(n_fft=64, hop_length=32, n_bands=12, channels=70, dilations=(1, 3), hidden=20)
+CONFIG = DenoiseConfig(
+    n_fft=64, hop_length=32, n_bands=12, channels=70, dilations=(1, 3), mingru_every=2, hidden=20
+)
 CHILD = Path(__file__).with_name("plain_cpu.py")
 
 
