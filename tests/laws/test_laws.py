@@ -15,9 +15,10 @@ from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.embedding import TAPS, EmbeddingNet, WordHead, WordNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.frames import Lookback, Strided, Unit
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
-from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lookback, Lstm, MinGru, Strided, Unit
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm, MinGru
 from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.speech import tensor_shapes as speech_shapes
 from rtaudio.nn.vad import VadNet
