@@ -113,6 +113,7 @@ CASES = {
     "stft 480/160, hann": Case(lambda: stft(480, 160, "hann"), passes_delta=True, bound=1.1),
     "stft 512/100": Case(lambda: stft(512, 100), passes_delta=True, bound=1.1),
     "stft 1536/192, asymmetric": Case(lambda: stft(1536, 192, "asymmetric"), passes_delta=True, bound=1.1),
+    "stft 400/150, asymmetric": Case(lambda: stft(400, 150, "asymmetric"), passes_delta=True, bound=1.1),
     "stft 960/480": Case(lambda: stft(960, 480), passes_delta=True, bound=1.1),
     "resample 44.1 to 48": Case(lambda: Resample(44100, 48000, 441), passes_delta=True, bound=3),
     "resample 48 to 44.1": Case(lambda: Resample(48000, 44100, 480), passes_delta=True, bound=3),
