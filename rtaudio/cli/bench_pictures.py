@@ -49,18 +49,18 @@ def first_of_each_model(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def streams_points(report: dict[str, Any], model: dict[str, Any]) -> list[tuple[int, float, float, bool]]:
-    """Of a model: streams, median and tail in µs, and whether they fit."""
+    """Of a model: streams, median and tail in µs, and whether they fit, where hops were enough to tell."""
     return [
         (row["streams"], row["response_us"]["p50"], tail(row["response_us"])[1], row["fits"])
         for row in report["streams"]
-        if row["hops"] and row["model"] == model["name"]
+        if row["response_us"]["p50"] is not None and row["model"] == model["name"]
     ]
 
 
 def stage_rows(report: dict[str, Any]) -> Rows:
-    """Of each backend, the median of each stage at live pace in µs."""
+    """Of each backend, the median of each stage at live pace in µs, where enough hops were done to tell."""
     return [
         (title_of(told, report), {name: values["p50"] for name, values in told["stage_us"].items()})
         for told in report["backends"]
-        if told["hops"]
+        if told["compute_us"]["p50"] is not None
     ]

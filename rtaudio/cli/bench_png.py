@@ -37,7 +37,8 @@ def save_pictures(report: dict[str, Any], folder: Path) -> list[Path]:
         pictures["latency"] = _latency, 1, 4.6
     if judged:
         pictures["timeline"] = _timeline, len(judged), 3.0
-        pictures["stages"] = _stages, 1, 1.2 + 0.6 * len(stage_rows(report))
+    if stages := stage_rows(report):
+        pictures["stages"] = _stages, 1, 1.2 + 0.6 * len(stages)
     measured = [model for model in report["models"] if streams_points(report, model)]
     if measured:
         pictures["streams"] = _streams, len(measured), 3.6

@@ -41,11 +41,12 @@ VERBS = (
 
 INTERRUPTED = 130
 
-UNWRITABLE = {
-    errno.ENOSPC: "the disk is full",
+REFUSALS = {
+    errno.ENOSPC: "cannot be written: the disk is full",
     errno.EACCES: "permission denied",
-    errno.EROFS: "the disk is read-only",
+    errno.EROFS: "cannot be written: the disk is read-only",
 }
+"""What a file system says no to, to the reader as to the writer."""
 
 EPILOG = """\
 examples:
@@ -128,9 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            reason = UNWRITABLE[error.errno]
-            return _fail(f"{error.filename or 'stdout'}: cannot be written: {reason}", 2)
+        if isinstance(error, OSError) and error.errno in REFUSALS:
+            return _fail(f"{error.filename or 'stdout'}: {REFUSALS[error.errno]}", 2)
         if interrupts:  # C code makes other exceptions of it: numpy, while it is imported, an ImportError
             return _fail("interrupted", INTERRUPTED)
         if os.environ.get("RTAUDIO_DEBUG"):

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,13 +171,19 @@ def _ogg_ends(path: Path) -> bool:
     return page >= 0 and len(tail) > page + 5 and bool(tail[page + 5] & 4)
 
 
+UNTOUCHED_S = 600.0
+"""A writer in another container, or on another machine, doesn't run as far as one can see from here;
+its file is written to, though."""
+
+
 def _remove_leftovers(folder: Path, stem: str) -> None:
-    """Remove the half-written files of processes that were killed."""
+    """Remove the half-written files of processes that were killed, once they were let be for a while."""
     for part in folder.glob(f"{glob.escape(stem)}-*-*.part"):
         pid = part.name.split("-")[-2]
         if pid.isdecimal() and not _runs(int(pid)):
             with contextlib.suppress(OSError):
-                part.unlink()
+                if time.time() - part.stat().st_mtime > UNTOUCHED_S:
+                    part.unlink()
 
 
 def _runs(pid: int) -> bool:

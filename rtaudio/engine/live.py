@@ -69,7 +69,7 @@ class LiveEngine:
             raise ConfigError(
                 "the plan and the device differ in duplex: plan_budget(..., duplex=device.duplex)"
             )
-        self._made_for, self._tap = (stage, device.sample_rate), tap
+        self._made_for, self._tap = (stage, self.plan), tap
         self._memory = LiveMemory(stage, device, self.plan)
         self._words, self._reals = self._memory.words, self._memory.reals
         self._retired: list[LiveMemory] = []
@@ -146,15 +146,15 @@ class LiveEngine:
 
     def _change_rate(self, error: RateError) -> None:
         """Go on at the first of the device's rates at which a hop is whole; counters go on too."""
-        stage, stage_rate = self._made_for
+        stage, plan = self._made_for
         (hop_length,) = stage.in_spec.shape
-        rate = next((rate for rate in error.rates if hop_length * rate % stage_rate == 0), None)
+        rate = next((rate for rate in error.rates if hop_length * rate % plan.sample_rate == 0), None)
         if rate is None:
             rates = ", ".join(map(str, error.rates)) or "none of the usual rates"
             raise RateError(f"the device runs at {rates} Hz now, where a hop is no whole number of samples")
-        self.stage, old_rate = at_rate(stage, stage_rate, rate), self.plan.sample_rate
+        self.stage, old_rate = at_rate(stage, plan.sample_rate, rate), self.plan.sample_rate
         self.device.change_rate(rate)
-        self.plan = self.plan.at_rate(rate, self.stage, self.device.block)
+        self.plan = plan.at_rate(rate, self.stage, self.device.block)
         self._retired.append(self._memory)  # a stream that PortAudio never got closed may write to it
         self._memory = LiveMemory(self.stage, self.device, self.plan)
         self._memory.go_on_from(self._retired[-1])

@@ -78,7 +78,7 @@ class DenoiseHop:
     - tensors: the weights, as `rtaudio.nn.denoise.tensor_shapes` names them.
     - transform: how the STFT is done, one of `rtaudio.nn.stft_torch.TRANSFORMS`.
     - dtype: of the net's weights, activations and past; all around it stays float32, the LSTM's
-      cell too, which sums up for minutes.
+      cell and the minGRUs' states too, which sum up for minutes.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class DenoiseHop:
             put(stack, device, dtype) for stack in _blocks(config, tensors)
         )
         mingrus = range(config.n_mingrus)
-        if config.mingru_every:
+        if config.n_mingrus:
             self._mingru_weight, self._mingru_bias = (
                 put(np.stack([tensors[f"mingrus.{i}.mix.{part}"].T for i in mingrus]), device, dtype)
                 for part in ("weight", "bias")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding_config import EmbeddingConfig
-from rtaudio.nn.layers import Dense, Layer, Lookback, Unit
+from rtaudio.nn.frames import Lookback, Unit
+from rtaudio.nn.layers import Dense, Layer
 from rtaudio.nn.speech import SpeechNet, Tensors
 from rtaudio.nn.weights import Weights
 

@@ -27,7 +27,6 @@ from rtaudio.kernels.batch import (
 )
 from rtaudio.kernels.conv import conv_step
 from rtaudio.kernels.dense import dense_step, padded
-from rtaudio.kernels.frames import lookback_step, strided_step, unit_step
 from rtaudio.kernels.gru import gru_step
 from rtaudio.kernels.lstm import lstm_step
 from rtaudio.kernels.mingru import mingru_step
@@ -299,48 +298,3 @@ class Beside(Compound):
         sizes = layer.out_size, layer.in_size
         given = {"given": np.zeros(layer.out_size, np.float32)}
         super().__init__(beside_step.address, sizes, layer.in_size, sum(sizes), [layer], state=given)
-
-
-class Strided(NativeStage):
-    """Another stage, run once every `stride` frames on all of them, oldest first.
-
-    Its last output is held in between; before the first there are zeros. Takes frames of
-    `in_size`; the stage inside takes `(stride * in_size,)`.
-    """
-
-    def __init__(self, stage: NativeStage, in_size: int, stride: int) -> None:
-        if stage.in_spec.size != stride * in_size:
-            raise ConfigError(f"{stride} frames of {in_size} are not what the stage takes: {stage.in_spec}")
-        out_size = stage.out_spec.size
-        arena = Arena(
-            (in_size, out_size, stride),
-            constants={"call": np.zeros(2, np.int64)},
-            state={
-                "gathered": np.zeros(stride * in_size, np.float32),
-                "count": 0,
-                "held": np.zeros(out_size, np.float32),
-            },
-        )
-        super().__init__(strided_step.address, arena, Spec((in_size,)), Spec((out_size,)))
-        self.children = (stage,)
-        self._bind()
-
-    def _bind(self) -> None:
-        self.arena["call"][:] = self.children[0].entry, self.children[0].arena.address
-
-
-class Lookback(Layer):
-    """`taps` frames in a row, `lag` frames apart, the newest last; `(size,)` in, `(taps * size,)` out."""
-
-    def __init__(self, size: int, taps: int, lag: int = 1) -> None:
-        if taps < 1 or lag < 1:
-            raise ConfigError(f"taps={taps} and lag={lag} must be at least 1")
-        state = {"past": np.zeros(((taps - 1) * lag + 1, size), np.float32), "position": 0}
-        super().__init__(lookback_step.address, Arena((size, taps, lag), state=state), size, taps * size)
-
-
-class Unit(Layer):
-    """x over its Euclidean length; zeros stay zeros."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(unit_step.address, Arena((size,)), size, size)

@@ -29,7 +29,7 @@ class MinGru(nn.Module):
 
 
 def scanned(z: Tensor, n: Tensor, before: Tensor) -> Tensor:
-    """All states h = h + z (n - h) `(B, T, channels)`, from `before` `(B, channels)`."""
+    """All states h = h + z (n - h) `(B, T, channels)`, from constants `before` `(B, channels)`."""
     if z.device.type == "cpu":
         run: Any = _Scan.apply
         states: Tensor = run(z.contiguous(), n.contiguous(), before.contiguous())

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rtaudio.errors import WeightsError
 from rtaudio.kernels.features import features_step
 from rtaudio.kernels.mel import pack_rows
-from rtaudio.nn.layers import Dense, Layer, Strided, conv_blocks, conv_shapes
+from rtaudio.nn.frames import Strided
+from rtaudio.nn.layers import Dense, Layer, conv_blocks, conv_shapes
 from rtaudio.nn.speech_config import SpeechConfig, mel_bands
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.arena import Arena

@@ -104,6 +104,7 @@ def run_bench(
     with load(settings.load):
         finished = measurement.run(parts.next(settings.duration_s), wanted)
         paces, streams = _measure_grids(settings, subjects, parts, wanted) if finished else ([], [])
+        finished = finished and wanted()
     if not finished and not any(runs.paced for runs in measurement.runs):
         raise KeyboardInterrupt
     told = [
@@ -176,8 +177,11 @@ def _measure_grids(
     precision = "int8" if settings.backends[0] == "int8" else "float32"
     for subject in subjects:
         name, hops_ms, sizes = subject.facts["name"], settings.hops_ms, settings.streams
-        paces += measure_paces(measure(share_s, len(hops_ms)), name, hops_ms)
-        streams += measure_streams(measure(share_s, len(sizes)), name, sizes, subject.period_ns, precision)
+        if wanted():
+            paces += measure_paces(measure(share_s, len(hops_ms)), name, hops_ms)
+        if wanted():
+            one_step = measure(share_s, len(sizes))
+            streams += measure_streams(one_step, name, sizes, subject.period_ns, precision)
     return paces, streams
 
 

@@ -105,9 +105,10 @@ class Measurement:
 
         The thread that hangs can't be ended. It finds nothing left to do, should it ever come back.
         """
-        if not turns:
+        first = turns[:1]  # in one go: the other thread takes turns away
+        if not first:
             return turns
-        backend, runs, _ = turns[0]
+        ((backend, runs, _),) = first
         since = backend.busy_since
         if not since or time.monotonic() - since < self._hang_s:
             return turns

@@ -10,10 +10,12 @@ from typing import Any
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
+from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.embedding import EmbeddingNet
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.optional import require
 from rtaudio.nn.speech import SpeechNet
+from rtaudio.nn.speech_config import SpeechConfig
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
@@ -69,14 +71,7 @@ def build_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
         return _listening_subject(model, weights, chosen)
     stages = denoise_stages(weights)
     config, pipeline = stages[1].config, Pipeline(stages)
-    facts = {
-        "name": str(model),
-        "weights": digest(weights.tensors)[:16],
-        "parameters": sum(tensor.size for tensor in weights.tensors.values()),
-        "sample_rate": config.sample_rate,
-        "hop_length": config.hop_length,
-        "latency": pipeline.latency,
-    }
+    facts = _facts(model, weights, config, pipeline.latency)
     backends = [build_backend(name, weights, device) for name, device in chosen]
     # What Python runs, it runs live behind a deadline, a hop later.
     stage = pipeline if backends[0].gil_free else WorkerStage(pipeline)
@@ -89,6 +84,20 @@ def load_model(model: str | Path) -> Weights:
     return load_weights(find_weights(model))
 
 
+def _facts(
+    model: str | Path, weights: Weights, config: DenoiseConfig | SpeechConfig, latency: int
+) -> dict[str, Any]:
+    """The report's part on a net of ours."""
+    return {
+        "name": str(model),
+        "weights": digest(weights.tensors)[:16],
+        "parameters": sum(tensor.size for tensor in weights.tensors.values()),
+        "sample_rate": config.sample_rate,
+        "hop_length": config.hop_length,
+        "latency": latency,
+    }
+
+
 def _listening_subject(model: str | Path, weights: Weights, chosen: Sequence[tuple[str, str]]) -> Subject:
     """A net of ours that hears what passes by: spectra at its own rate in, numbers out."""
     if list(chosen) != [("native", "cpu")]:
@@ -97,14 +106,7 @@ def _listening_subject(model: str | Path, weights: Weights, chosen: Sequence[tup
     config = net.config
     stages = [Analysis(config.n_fft, config.hop_length, config.window), net]
     hops = demo_hops(config.hop_length, config.sample_rate)
-    facts = {
-        "name": str(model),
-        "weights": digest(weights.tensors)[:16],
-        "parameters": sum(tensor.size for tensor in weights.tensors.values()),
-        "sample_rate": config.sample_rate,
-        "hop_length": config.hop_length,
-        "latency": 0,
-    }
+    facts = _facts(model, weights, config, latency=0)
     backends: list[Backend] = [NativeBackend("native", ("STFT", "net"), stages, hops)]
     period_ns = round(1e9 * config.hop_length / config.sample_rate)
     return Subject(

@@ -14,7 +14,8 @@ class EnergyMeter:
     """
 
     def __init__(self, folder: Path = POWERCAP) -> None:
-        self._zones = [zone for zone in sorted(folder.glob("intel-rapl:?")) if _microjoules(zone) is not None]
+        zones = sorted(folder.glob("intel-rapl:?"))
+        self._zones = [zone for zone in zones if _is_package(zone) and _microjoules(zone) is not None]
         self._last = [_microjoules(zone) or 0 for zone in self._zones]
         self._spent = 0
 
@@ -30,6 +31,14 @@ class EnergyMeter:
             self._spent += step if step >= 0 else step + _whole_range(zone)
             self._last[i] = now
         return self._spent / 1e6
+
+
+def _is_package(zone: Path) -> bool:
+    """Not "psys", the whole computer, whose counter has the packages in it."""
+    try:
+        return (zone / "name").read_text().startswith("package")
+    except OSError:
+        return False
 
 
 def _microjoules(zone: Path, file: str = "energy_uj") -> int | None:

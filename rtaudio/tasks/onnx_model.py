@@ -164,7 +164,8 @@ class OnnxStage:
 class Listener:
     """A classifier beside the sound, which passes unchanged; `heard` keeps its numbers, hop by hop.
 
-    Live it runs in a `WorkerStage`. The latest `capacity` hops are kept, each as (its number, numbers).
+    Live it runs in a `WorkerStage`, which leaves hops out where it is late. The latest `capacity` of those
+    heard are kept, each as (how many came before it since the last reset, numbers).
     """
 
     latency = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from rtaudio.training.curves import save_curves, save_spectrograms
 from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store, read_index
 from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
 from rtaudio.training.export import export_weights
-from rtaudio.training.loop import RunConfig, Trainer
+from rtaudio.training.loop import RunConfig, Trainer, Validations
 from rtaudio.training.mixing import Mixer
 from rtaudio.training.recipes import Recipe
 
@@ -136,13 +135,12 @@ def _show(trainer: Trainer, held_out: HeldOut, paths: TrainPaths, console: Conso
 def follow(trainer: Trainer, held_out: HeldOut, paths: TrainPaths) -> Iterator[str]:
     """Run the steps, with a validation early, then at intervals, then at the end; says where it stands."""
     losses: deque[float] = deque(maxlen=200)
-    next_validation = time.monotonic() + trainer.run.validate_every_s / 3
+    validations = Validations(trainer)
     for loss in trainer.steps():
         losses.append(loss)
         yield f"step {trainer.progress.step}  loss {np.mean(losses):.4f}  {audio_hours(trainer):.1f} h heard"
-        if time.monotonic() > next_validation:
+        if validations.due():
             validate(trainer, held_out, paths, float(np.mean(losses)))
-            next_validation = time.monotonic() + trainer.run.validate_every_s
             if stale(trainer.progress.history, trainer.run.patience):
                 yield f"step {trainer.progress.step}  no better for {trainer.run.patience} validations"
                 return

@@ -32,6 +32,8 @@ class RunConfig:
 
     - hours: wall-clock length of the run; what was used is kept in the checkpoint, so that a resumed
       run ends its schedule on time. steps: the same in steps instead, which repeats bit for bit.
+    - validate_every_s: between validations; validate_every_steps where the length is one of steps, so that
+      which weights were best doesn't hang on the clock.
     - patience: end after so many validations without a better one; None goes on. What is left of the
       schedule is lost then, so it is for runs that were given too long.
     - rate: of learning, times the usual; less than 1 for a net that starts from trained weights.
@@ -46,12 +48,13 @@ class RunConfig:
     threads: int = 1
     workers: int = 1
     validate_every_s: float = 300.0
+    validate_every_steps: int = 500
     patience: int | None = None
 
     def __post_init__(self) -> None:
         if (self.hours is None) == (self.steps is None):
             raise ConfigError(f"hours={self.hours} and steps={self.steps}: state one of them")
-        for name in ("hours", "steps", "batch", "rate", "threads", "patience"):
+        for name in ("hours", "steps", "batch", "rate", "threads", "validate_every_steps", "patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name}={value} must be above 0")
@@ -173,6 +176,26 @@ class Loop:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.progress = Progress(**state["progress"])
+
+
+class Validations:
+    """When a loop is to be validated on its way: early, then at intervals; the end is not among them."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop, self._next_s = loop, time.monotonic() + loop.run.validate_every_s / 3
+
+    def due(self) -> bool:
+        """Whether to, after the step that was just done."""
+        run, progress = self._loop.run, self._loop.progress
+        if progress.share(run) >= 1:
+            return False
+        if run.steps is not None:
+            return progress.step % run.validate_every_steps == 0
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + run.validate_every_s
+        return True
 
 
 class Trainer(Loop):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -24,7 +23,7 @@ from rtaudio.training.curves import save_speech_curves
 from rtaudio.training.data import ClipStore, build_store
 from rtaudio.training.denoise import TrainPaths, check_start
 from rtaudio.training.export import sources
-from rtaudio.training.loop import Loop, RunConfig
+from rtaudio.training.loop import Loop, RunConfig, Validations
 from rtaudio.training.spoken import RECIPE, SAMPLE_RATE
 from rtaudio.training.voices import synthesise
 
@@ -150,13 +149,12 @@ def _show(loop: SpeechLoop, paths: TrainPaths, console: Console) -> None:
 def _follow(loop: SpeechLoop, paths: TrainPaths) -> Iterator[str]:
     """Run the steps, with a validation early, then at intervals, then at the end; says where it stands."""
     losses: deque[float] = deque(maxlen=200)
-    next_validation = time.monotonic() + loop.run.validate_every_s / 3
+    validations = Validations(loop)
     for loss in loop.steps():
         losses.append(loss)
         yield f"step {loop.progress.step}  loss {np.mean(losses):.4f}"
-        if time.monotonic() > next_validation:
+        if validations.due():
             _validate(loop, paths, float(np.mean(losses)))
-            next_validation = time.monotonic() + loop.run.validate_every_s
     if losses:
         _validate(loop, paths, float(np.mean(losses)))
     yield f"step {loop.progress.step}  done"

@@ -18,8 +18,11 @@ from rtaudio.cli.bench_png import save_pictures
 from rtaudio.cli.bench_text import print_report
 from rtaudio.cli.charts import WIDTH, Curve, tail_chart
 from rtaudio.cli.main import main
-from rtaudio.tasks.bench_backends import NativeBackend
+from rtaudio.stream.timing import HopTimes
+from rtaudio.tasks.bench import BenchSettings, run_bench
+from rtaudio.tasks.bench_backends import STAGES, NativeBackend
 from rtaudio.tasks.bench_compare import compare
+from rtaudio.tasks.bench_summary import Runs, summarise
 
 SECONDS = "0.4"
 
@@ -305,6 +308,31 @@ def test_of_two_models_each_has_its_answer_and_one_may_have_failed(measured, cap
     pytest.importorskip("matplotlib")
     names = [path.name for path in save_pictures(report, tmp_path)]
     assert names == ["budget.png", "latency.png", "timeline.png", "stages.png"]
+
+
+def test_a_single_hop_has_no_median_and_is_told_all_the_same(measured, capsys, tmp_path):
+    """As of a model that fails at its second, or of streams that were interrupted there."""
+    report = copy.deepcopy(measured)
+    times = HopTimes(1000 * np.arange(5)[None], 10_000_000)
+    report["backends"][0] |= summarise(Runs("native", True, STAGES, 10_000_000, [times], failure="why"))
+    (row,) = grid(report["models"][0]["name"], "streams", 3)
+    row["response_us"] = report["backends"][0]["response_us"]
+    report["streams"] = [row]
+    elements(page(report))
+    print_report(report)
+    assert "native" in capsys.readouterr().out
+    pytest.importorskip("matplotlib")
+    names = [path.name for path in save_pictures(report, tmp_path)]
+    assert names == ["budget.png", "latency.png", "timeline.png"]
+
+
+def test_an_interruption_among_other_paces_is_one(model):
+    shares = [0.0]
+    settings = BenchSettings((model,), duration_s=0.4, hops_ms=(5.0, 20.0), streams=(1,))
+    report = run_bench(settings, shares.append, lambda: shares[-1] < 0.34)
+    assert not report["finished"]
+    assert report["backends"][0]["hops"] == 40
+    assert (len(report["paces"]), report["streams"]) == (1, [])
 
 
 def test_two_models_take_turns(rtaudio, model, tmp_path):

@@ -150,14 +150,14 @@ def test_one_bad_file_of_many(rtaudio, model, recording, tmp_path):
     assert os.listdir(tmp_path / "clean") == ["talk.wav"]
 
 
-def test_where_nothing_may_be_written_is_one_line(rtaudio, monkeypatch):
-    monkeypatch.setattr("rtaudio.nn.weights.list_models", lambda: open_for_writing())
+def test_what_may_not_be_read_or_written_is_one_line(rtaudio, monkeypatch):
+    monkeypatch.setattr("rtaudio.nn.weights.list_models", lambda: open_what_is_not_ours())
 
-    def open_for_writing():
+    def open_what_is_not_ours():
         raise PermissionError(errno.EACCES, "Permission denied", "runs")
 
     code, _, err = rtaudio("models")
-    assert (code, err) == (2, "rtaudio: runs: cannot be written: permission denied\n")
+    assert (code, err) == (2, "rtaudio: runs: permission denied\n")
 
 
 def test_a_surprise_is_one_line_with_a_hint(rtaudio, monkeypatch):

@@ -114,6 +114,9 @@ def test_what_a_killed_process_left_of_a_file_goes_with_the_next_writing(tmp_pat
     ]
     for path in (left, *theirs):
         path.write_bytes(b"half")
+        os.utime(path, (0, 0))
+    theirs.append(tmp_path / f".a-{killed.pid}-4567cdef.part")  # of a process of that number in a container
+    theirs[-1].write_bytes(b"half")
     write(tmp_path / "a.wav", NOISE)
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a.wav", *theirs])
 

@@ -1,5 +1,6 @@
 """The watchdog with the test as its clock; the device is a stand-in that counts."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 from rtaudio.devices.recorder import Recorder
 from rtaudio.devices.servers import eventually
 from rtaudio.devices.simulated import SimulatedDevice
+from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import DeviceError, RateError
@@ -123,9 +125,10 @@ def test_a_device_that_comes_back_at_another_rate_is_resampled(tmp_path):
     """And back at its first one it isn't any more. The recording, at the first rate, ends."""
     device = SimulatedDevice(np.ones(48000, np.float32), clock="real", duration_s=60.0)
     lines, names = [], (tmp_path / "in.wav", tmp_path / "out.wav")
-    with Recorder(*names, 48000) as tap, LiveEngine(through(480), device, tap=tap) as engine:
+    first = through(480)
+    plan = dataclasses.replace(plan_budget(first, 48000, block=device.block), slack=7)
+    with Recorder(*names, 48000) as tap, LiveEngine(first, device, plan, tap=tap) as engine:
         dog = Watchdog(engine, lines.append)
-        first = engine.stage
         for now_s, rate in ((10.0, 44100), (20.0, 48000)):
             eventually(lambda: engine.stats().hops >= 20, "hops")
             device.unplug()
@@ -138,7 +141,7 @@ def test_a_device_that_comes_back_at_another_rate_is_resampled(tmp_path):
             dog.check(now_s + 5.5)
             assert engine.plan.sample_rate == device.sample_rate == rate
             assert engine.stats().deadline_us == 1e4
-            assert (engine.stage is first) == (rate == 48000)
+            assert (engine.stage is first) == (engine.plan == plan) == (rate == 48000)
     assert np.max(np.abs(device.output)) > 0.9  # the sound is back
     assert lines == [
         "the device is gone; waiting for it to come back",

@@ -15,9 +15,10 @@ from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.embedding import TAPS, EmbeddingNet, WordHead, WordNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.frames import Lookback, Strided, Unit
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
-from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lookback, Lstm, MinGru, Strided, Unit
+from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm, MinGru
 from rtaudio.nn.product import FLOAT32
 from rtaudio.nn.speech import tensor_shapes as speech_shapes
 from rtaudio.nn.vad import VadNet
@@ -112,6 +113,7 @@ CASES = {
     "stft 480/160, hann": Case(lambda: stft(480, 160, "hann"), passes_delta=True, bound=1.1),
     "stft 512/100": Case(lambda: stft(512, 100), passes_delta=True, bound=1.1),
     "stft 1536/192, asymmetric": Case(lambda: stft(1536, 192, "asymmetric"), passes_delta=True, bound=1.1),
+    "stft 400/150, asymmetric": Case(lambda: stft(400, 150, "asymmetric"), passes_delta=True, bound=1.1),
     "stft 960/480": Case(lambda: stft(960, 480), passes_delta=True, bound=1.1),
     "resample 44.1 to 48": Case(lambda: Resample(44100, 48000, 441), passes_delta=True, bound=3),
     "resample 48 to 44.1": Case(lambda: Resample(48000, 44100, 480), passes_delta=True, bound=3),

@@ -141,9 +141,10 @@ def test_an_error_of_our_own_is_raised_where_one_waits():
         Measurement([(native("one"), PERIOD_NS), (broken, PERIOD_NS)], 0.01).run()
 
 
-def zone(folder, name, value, whole=1000):
+def zone(folder, name, value, whole=1000, what="package-0"):
     place = folder / name
     place.mkdir(exist_ok=True)
+    (place / "name").write_text(f"{what}\n")
     (place / "energy_uj").write_text(f"{value}\n")
     (place / "max_energy_range_uj").write_text(f"{whole}\n")
 
@@ -152,7 +153,9 @@ def test_energy_is_that_of_all_packages_and_counters_begin_again(tmp_path):
     zone(tmp_path, "intel-rapl:0", 900)
     zone(tmp_path, "intel-rapl:1", 10)
     zone(tmp_path, "intel-rapl:0:0", 5)  # a part of the first, and in it already
+    zone(tmp_path, "intel-rapl:2", 0, what="psys")  # the whole computer, the packages too
     meter = EnergyMeter(tmp_path)
+    zone(tmp_path, "intel-rapl:2", 999, what="psys")
     zone(tmp_path, "intel-rapl:0", 100)
     zone(tmp_path, "intel-rapl:1", 310)
     assert meter.joules() == pytest.approx(500e-6)

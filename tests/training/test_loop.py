@@ -103,10 +103,22 @@ def test_a_stale_run_ends_and_leaves_its_best_weights(recordings, tmp_path, monk
         trainer.progress.history.append({"si_sdr_gain_db": next(scores)})
 
     monkeypatch.setattr("rtaudio.training.denoise.validate", validate)
-    run = replace(RUN, steps=50, validate_every_s=0.0, patience=2)
+    run = replace(RUN, steps=50, validate_every_steps=1, patience=2)
     one = trainer(build_store(recordings, tmp_path), run)
     assert "no better for 2" in [*follow(one, None, None)][-1]
     assert one.progress.step == 3
+
+
+@pytest.mark.parametrize(("steps", "validated"), [(5, [2, 4, 5]), (4, [2, 4])])
+def test_a_run_of_steps_is_validated_by_steps_however_long_they_take(store, monkeypatch, steps, validated):
+    told = []
+    monkeypatch.setattr(
+        "rtaudio.training.denoise.validate", lambda trainer, *_: told.append(trainer.progress.step)
+    )
+    one = trainer(store, replace(RUN, steps=steps, validate_every_s=0.0, validate_every_steps=2))
+    for _ in follow(one, None, None):
+        pass
+    assert told == validated
 
 
 def test_checkpoints_run_no_code(tmp_path):

@@ -26,6 +26,10 @@ def test_the_cnn_has_no_recurrence():
     [
         ("[net]\nchanels = 3", "chanels"),
         ("[net]\nn_bands = 1", "n_bands=1"),
+        ("[net]\nwindow = 'kaiser'", "window='kaiser'"),
+        ("[net]\nwindow = 'asymmetric'\nhop_length = 481", "hop_length=481"),
+        ("[net]\nn_fft = 962", "962"),
+        ("[net]\nsample_rate = 16000", "sample_rate=16000"),
         ("[nets]", "nets"),
         ("net = 3", "net"),
         ("[net", "not a recipe"),

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rtaudio.dsp.stft import Synthesis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.training.data import SAMPLE_RATE
 from rtaudio.training.mixing import MixConfig
 
 FOLDER = Path(__file__).parent
@@ -47,12 +49,23 @@ def load_recipe(name: str | Path) -> Recipe:
     if unknown := said.keys() - SECTIONS:
         raise ConfigError(f"{path}: [{min(unknown)}] must be one of {', '.join(sorted(SECTIONS))}")
     net = _made(DenoiseConfig, said.get("net", {}), path)
+    _check_stft(net, path)
     return Recipe(net, mix_for(net, _made(MixConfig, said.get("mix", {}), path)))
 
 
 def mix_for(net: DenoiseConfig, mix: MixConfig) -> MixConfig:
     """`mix` with the STFT of `net`."""
     return dataclasses.replace(mix, n_fft=net.n_fft, hop_length=net.hop_length, window=net.window)
+
+
+def _check_stft(net: DenoiseConfig, path: Path) -> None:
+    """Before hours are spent on a net that could never run live."""
+    if net.sample_rate != SAMPLE_RATE:
+        raise ConfigError(f"{path}: sample_rate={net.sample_rate} must be {SAMPLE_RATE}, that of the mixes")
+    try:
+        Synthesis(net.n_fft, net.hop_length, net.window)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _made(kind: type[Any], values: Any, path: Path) -> Any:
