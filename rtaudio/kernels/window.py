@@ -19,6 +19,8 @@ _COSINES = {
     "blackman": (0.42, -0.5, 0.08),
 }
 NAMES = (*_COSINES, "sqrt_hann", "sine", "vorbis")
+ASYMMETRIC = "asymmetric"
+"""A pair of windows, see `window_pair`; the others are each their own synthesis window."""
 
 
 def make_window(name: str, size: int) -> Window:
@@ -40,7 +42,7 @@ def make_window(name: str, size: int) -> Window:
         return centred
     if name == "vorbis":
         return np.sin(0.5 * np.pi * centred**2)
-    raise ValueError(f"window={name!r} must be one of {', '.join(NAMES)}")
+    raise ValueError(f"window={name!r} must be one of {', '.join((*NAMES, ASYMMETRIC))}")
 
 
 def window_pair(name: str, n_fft: int, hop_length: int) -> tuple[Window, Window]:
@@ -52,7 +54,7 @@ def window_pair(name: str, n_fft: int, hop_length: int) -> tuple[Window, Window]
     2007, "A low delay, variable resolution, perfect reconstruction spectral analysis-synthesis system for
     speech enhancement"). Raises ValueError for an unknown name or a hop over half of n_fft.
     """
-    if name != "asymmetric":
+    if name != ASYMMETRIC:
         window = make_window(name, n_fft)
         return window, window
     if not 1 <= hop_length <= n_fft // 2:
@@ -68,7 +70,7 @@ def window_pair(name: str, n_fft: int, hop_length: int) -> tuple[Window, Window]
 
 def pair_latency(name: str, n_fft: int, hop_length: int) -> int:
     """Samples from input to output of analysis and overlap-add with the windows of `window_pair`."""
-    return hop_length if name == "asymmetric" else n_fft - hop_length
+    return hop_length if name == ASYMMETRIC else n_fft - hop_length
 
 
 def overlap_weight(analysis: Window, synthesis: Window, hop_length: int) -> Window:
