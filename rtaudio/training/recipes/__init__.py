@@ -1,4 +1,4 @@
-"""What denoisers are trained as today: a TOML file a net, sizes under `[net]`, what it hears under `[mix]`."""
+"""What denoisers are trained as today: a TOML file a net, sizes under `[net]`, mixes under `[mix]`."""
 
 from __future__ import annotations
 
