@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import LSTM_PARTS
@@ -47,21 +48,30 @@ def denoise_graph(config: DenoiseConfig, tensors: dict[str, Floats]) -> Graph:
 
 
 def _add_features(graph: Graph, spectrum: str, config: DenoiseConfig) -> str:
-    """Log band powers over their running mean, `(1, n_bands)`."""
+    """Log band powers over their running mean, `(1, n_bands)`.
+
+    In float64, as the native net: a float32 logarithm near -10 is off by 1e-6. States are float32.
+    """
     decay = config.level_decay
     power = graph.node("ReduceSumSquare", spectrum, axes=[2], keepdims=0)
-    bands = graph.node("MatMul", power, graph.const(erb_bands(config).T))
-    bands = graph.node("Log", graph.node("Add", bands, graph.const(config.power_floor)))
-    bands = graph.node("Mul", bands, graph.const(1 / np.log(10)))
+    bands = _double(graph, graph.node("MatMul", power, graph.const(erb_bands(config).T)))
+    bands = graph.node("Log", graph.node("Add", bands, graph.const(config.power_floor, np.float64)))
+    bands = graph.node("Mul", bands, graph.const(1 / np.log(10), np.float64))
     level = graph.node("ReduceMean", bands, axes=[1], keepdims=1)
     news = []
-    for name, value in (("level_mean", level), ("level_weight", graph.const([[1.0]]))):
-        old = graph.node("Mul", graph.state(name, 1, 1), graph.const(decay))
-        new = graph.node("Add", old, graph.node("Mul", value, graph.const(1 - decay)))
-        graph.carry(name, new)
+    for name, value in (("level_mean", level), ("level_weight", graph.const([[1.0]], np.float64))):
+        old = graph.node("Mul", _double(graph, graph.state(name, 1, 1)), graph.const(decay, np.float64))
+        new = graph.node("Add", old, graph.node("Mul", value, graph.const(1 - decay, np.float64)))
+        graph.carry(name, graph.node("Cast", new, to=TensorProto.FLOAT))
         news.append(new)
-    features: str = graph.node("Sub", bands, graph.node("Div", *news))
-    return features
+    features = graph.node("Sub", bands, graph.node("Div", *news))
+    narrow: str = graph.node("Cast", features, to=TensorProto.FLOAT)
+    return narrow
+
+
+def _double(graph: Graph, value: str) -> str:
+    name: str = graph.node("Cast", value, to=TensorProto.DOUBLE)
+    return name
 
 
 def export_denoiser(config: DenoiseConfig, weights: Weights, path: str | Path) -> tuple[Path, Path]:

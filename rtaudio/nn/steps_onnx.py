@@ -20,7 +20,7 @@ OPSET, IR_VERSION = 17, 9
 
 
 class Graph:
-    """Collects nodes, weights, inputs and outputs of a graph whose tensors are all float32.
+    """Collects nodes, weights, inputs and outputs of a graph whose inputs and outputs are all float32.
 
     The first input and the first output that is no state carry the hop.
     """
