@@ -15,9 +15,8 @@ from rtaudio.kernels.gru import gru_cell
 from rtaudio.kernels.lstm import lstm_cell
 from rtaudio.kernels.matmul import matmul
 from rtaudio.kernels.matmul_int8 import matmul_int8
-from rtaudio.kernels.memory import JIT, STEP, call_step, i64
+from rtaudio.kernels.memory import STEP, call_step, i64
 from rtaudio.kernels.mingru import mingru_cell
-from rtaudio.kernels.quantised import INT8
 from rtaudio.kernels.vectors import add, copy
 
 
@@ -30,36 +29,17 @@ def each_step(state: int, x: int, out: int) -> None:
         call_step(calls[2 * k], calls[2 * k + 1], x + k * words[1], out + k * words[2])
 
 
-@numba.njit(**JIT)
-def _matmul(state: int, x: int, x_stride: int, out: int) -> None:
-    """`matvec_batch_step` on rows of x that lie x_stride bytes apart."""
-    words = i64(state, 5)
-    streams, rows, columns = words[0], words[1], words[2]
-    weight, bias = state + words[3], state + words[4]
-    matmul(weight, bias, x, x_stride, out, padded_bytes(rows), rows, columns, streams)
-
-
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def matvec_batch_step(state: int, x: int, out: int) -> None:
     """Words: streams, then as in `matvec_step`."""
     words = i64(state, 5)
-    _matmul(state, x, 4 * words[2], out)
+    matmul(state + words[3], state + words[4], x, out, words[1], words[2], words[0])
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def int8_batch_step(state: int, x: int, out: int) -> None:
     """Words: streams, then as in `int8_step`; values, codes and spans have a row a stream."""
-    matmul_int8(state, x, 4 * i64(state, 3)[2], out)
-
-
-@numba.njit(**JIT)
-def _products(calls: int, which: int, x: int, x_stride: int, out: int) -> None:
-    """`dense.product` of many streams whose rows of x lie x_stride bytes apart."""
-    state = i64(calls + 16 * which, 2)[1]
-    if i64(state, 4)[3] == INT8:
-        matmul_int8(state, x, x_stride, out)
-    else:
-        _matmul(state, x, x_stride, out)
+    matmul_int8(state, x, out)
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
@@ -83,10 +63,10 @@ def conv_batch_step(state: int, x: int, out: int) -> None:
     for k in range(streams):
         past = state + words[7] + k * length * row
         filter_frame(
-            x + k * row, past, position[0], taps, bias, filtered + k * pitch, channels, kernel_size, dilation
+            x + k * row, past, position[0], taps, bias, filtered + k * row, channels, kernel_size, dilation
         )
     position[0] = (position[0] + 1) % length
-    _products(state + words[4], 0, filtered, pitch, mixed)
+    product(state + words[4], 0, filtered, mixed)
     for k in range(streams):
         activate(mixed + k * pitch, out + k * row, channels, RELU)
         add(x + k * row, out + k * row, channels)
@@ -98,13 +78,13 @@ def lstm_batch_step(state: int, x: int, out: int) -> None:
     words = i64(state, 7)
     streams, inputs, hidden = words[0], words[1], words[2]
     joined, c, sums = state + words[4], state + words[5], state + words[6]
-    wide, pitch = padded_bytes(inputs + hidden), padded_bytes(4 * hidden)
+    wide, row, pitch = 4 * (inputs + hidden), 4 * hidden, padded_bytes(4 * hidden)
     for k in range(streams):
         copy(x + k * 4 * inputs, joined + k * wide, inputs)
-    _products(state + words[3], 0, joined, wide, sums)
+    product(state + words[3], 0, joined, sums)
     for k in range(streams):
         h = joined + k * wide + 4 * inputs
-        lstm_cell(sums + k * pitch, c + k * padded_bytes(hidden), h, out + k * 4 * hidden, hidden)
+        lstm_cell(sums + k * pitch, c + k * row, h, out + k * row, hidden)
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
@@ -113,11 +93,11 @@ def gru_batch_step(state: int, x: int, out: int) -> None:
     words = i64(state, 6)
     streams, hidden, calls = words[0], words[1], state + words[2]
     h, from_x, from_h = state + words[3], state + words[4], state + words[5]
-    wide, pitch = padded_bytes(hidden), padded_bytes(3 * hidden)
+    row, pitch = 4 * hidden, padded_bytes(3 * hidden)
     product(calls, 0, x, from_x)
-    _products(calls, 1, h, wide, from_h)
+    product(calls, 1, h, from_h)
     for k in range(streams):
-        gru_cell(from_x + k * pitch, from_h + k * pitch, h + k * wide, out + k * 4 * hidden, hidden)
+        gru_cell(from_x + k * pitch, from_h + k * pitch, h + k * row, out + k * row, hidden)
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from rtaudio.kernels.dense import LINE, SPAN, TILE, _tile
+from rtaudio.kernels.dense import LINE, SPAN, TILE, _tile, padded_bytes
 from rtaudio.kernels.memory import JIT
 from rtaudio.kernels.simd import F32x16, _load, _spread
 
@@ -113,13 +113,12 @@ def _group(weight: int, bias: int, x: int, x_stride: int, out: int, out_stride: 
 
 
 @numba.njit(**JIT)
-def matmul(
-    weight: int, bias: int, x: int, x_stride: int, out: int, out_stride: int, rows: int, columns: int, n: int
-) -> None:
-    """out[v] = weight @ x[v] + bias for n vectors, by address; strides in bytes.
+def matmul(weight: int, bias: int, x: int, out: int, rows: int, columns: int, n: int) -> None:
+    """out[v] = weight @ x[v] + bias for n vectors one after the other, by address.
 
-    Weight, bias, `rows` and `columns` as in `matvec`; each out[v] has room for `padded(rows)`.
+    Weight, bias, `rows` and `columns` as in `matvec`; each out[v] is `padded(rows)` long.
     """
+    x_stride, out_stride = 4 * columns, padded_bytes(rows)
     grouped = n // GROUP * GROUP
     for tile in range(-(-rows // TILE)):
         offset = 4 * TILE * tile

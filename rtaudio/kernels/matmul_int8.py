@@ -127,25 +127,24 @@ def _finish_row(scales: int, bias: int, out: int) -> None:
 
 
 @numba.njit(**JIT)
-def matmul_int8(state: int, x: int, x_stride: int, out: int) -> None:
-    """out[v] = weight @ x[v] + bias for the rows of x, `x_stride` bytes apart, each out[v] of whole tiles.
+def matmul_int8(state: int, x: int, out: int) -> None:
+    """out[v] = weight @ x[v] + bias for the rows of x, each out[v] of whole tiles.
 
-    Words: streams, rows, columns, INT8; codes by four, scales, bias; values, codes and spans, a row a
-    stream.
+    Words: streams, rows, columns; codes by four, scales, bias; values, codes and spans, a row a stream.
     """
-    words = i64(state, 10)
+    words = i64(state, 9)
     streams, rows, columns = words[0], words[1], words[2]
     n_spans, groups = -(-columns // SPAN), -(-columns // GROUP)
-    values, codes, spans = state + words[7], state + words[8], state + words[9]
+    values, codes, spans = state + words[6], state + words[7], state + words[8]
     code_stride, span_stride, out_stride = SPAN * n_spans, 8 * n_spans, padded_bytes(rows)
     for v in range(streams):
         row = values + 4 * code_stride * v
-        copy_bytes(row, x + x_stride * v, 4 * columns)
+        copy_bytes(row, x + 4 * columns * v, 4 * columns)
         _quantise(row, codes + code_stride * v, spans + span_stride * v, columns)
     grouped = streams // VECTORS * VECTORS
     for tile in range(-(-rows // TILE)):
-        weight = state + words[4] + TILE * tile * GROUP * groups
-        scales, bias = state + words[5] + 4 * TILE * tile, state + words[6] + 4 * TILE * tile
+        weight = state + words[3] + TILE * tile * GROUP * groups
+        scales, bias = state + words[4] + 4 * TILE * tile, state + words[5] + 4 * TILE * tile
         target = out + 4 * TILE * tile
         for v in range(0, grouped, VECTORS):
             place = target + v * out_stride

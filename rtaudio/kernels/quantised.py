@@ -31,7 +31,6 @@ from rtaudio.kernels.simd_int8 import (
 MOST = 127  # largest code; -128 is left out, so that a code's negative is one, too
 SPAN = WIDE  # values with one scale
 GROUP = 4  # columns a `dot4` takes
-INT8 = -1  # a size by which a product of bytes is known: a float32 one has an offset in its place
 _OFFSET = np.int32(128)
 _MOST, _SILENT = np.float32(MOST), np.float32(1e-30)  # of a smaller peak the inverse is no float32
 
@@ -136,19 +135,19 @@ def _tile(weight: int, scales: int, bias: int, codes: int, spans: int, out: int,
 def int8_step(state: int, x: int, out: int) -> None:
     """weight @ x + bias into whole tiles.
 
-    Words: rows, columns, INT8; codes by four, scales, bias; values (whole spans), codes, spans.
+    Words: rows, columns; codes by four, scales, bias; values (whole spans), codes, spans.
     """
-    words = i64(state, 9)
-    columns, values, codes, spans = words[1], state + words[6], state + words[7], state + words[8]
+    words = i64(state, 8)
+    columns, values, codes, spans = words[1], state + words[5], state + words[6], state + words[7]
     copy_bytes(values, x, 4 * columns)
     _quantise(values, codes, spans, columns)
     groups = -(-columns // GROUP)
     for tile in range(-(-words[0] // TILE)):
         row = TILE * tile
         _tile(
-            state + words[3] + row * GROUP * groups,
+            state + words[2] + row * GROUP * groups,
+            state + words[3] + 4 * row,
             state + words[4] + 4 * row,
-            state + words[5] + 4 * row,
             codes,
             spans,
             out + 4 * row,

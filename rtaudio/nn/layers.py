@@ -46,6 +46,7 @@ ACTIVATIONS = {
 
 
 def _zeros(size: int) -> Floats:
+    """Room for a product of `size` rows."""
     return np.zeros(padded(size), np.float32)
 
 
@@ -89,7 +90,7 @@ class Compound(Layer):
         if any(part.cheaper_entry for part in parts):
             self.cheaper_entry = entry
         if not all(part.batch_entry for part in parts):
-            self.batch_entry = 0  # its step for many streams calls theirs, or reads their float32 weights
+            self.batch_entry = 0  # its step for many streams calls theirs
         self._bind()
 
     def _bind(self) -> None:
@@ -162,7 +163,7 @@ class CausalConv(Compound):
             state={
                 "past": np.zeros(((kernel_size - 1) * dilation + 1, channels), np.float32),
                 "position": 0,
-                "filtered": _zeros(channels),
+                "filtered": np.zeros(channels, np.float32),
                 "mixed": _zeros(channels),
             },
         )
@@ -217,8 +218,8 @@ class Lstm(Compound):
             hidden,
             [Product(np.hstack([weight_ih, weight_hh]), bias_ih + bias_hh, precisions)],
             state={
-                "joined": _zeros(inputs + hidden),
-                "c": _zeros(hidden),
+                "joined": np.zeros(inputs + hidden, np.float32),
+                "c": np.zeros(hidden, np.float32),
                 "sums": _zeros(4 * hidden),
             },
         )
@@ -248,7 +249,7 @@ class Gru(Compound):
             hidden,
             [Product(weight_ih, bias_ih, precisions), Product(weight_hh, bias_hh, precisions)],
             state={
-                "h": _zeros(hidden),
+                "h": np.zeros(hidden, np.float32),
                 "from_x": _zeros(3 * hidden),
                 "from_h": _zeros(3 * hidden),
             },

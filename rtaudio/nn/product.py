@@ -11,7 +11,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.kernels import quantised
 from rtaudio.kernels.batch import int8_batch_step, matvec_batch_step
 from rtaudio.kernels.dense import matvec_step, pack_bias, pack_weight, padded
-from rtaudio.kernels.quantised import INT8, MOST, SPAN, pack_codes, pack_codes_by_four, quantise_rows
+from rtaudio.kernels.quantised import MOST, SPAN, pack_codes, pack_codes_by_four, quantise_rows
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import FULL, NativeStage, Spec
 
@@ -70,7 +70,7 @@ def _int8(weight: Floats, bias: Floats) -> tuple[int, Arena]:
     codes, scales = quantise_rows(weight)
     spans = -(-weight.shape[1] // SPAN)
     arena = Arena(
-        (*weight.shape, INT8),
+        weight.shape,
         constants={"codes": pack_codes_by_four(codes), "scales": pack_bias(scales), "bias": pack_bias(bias)},
         state={
             "values": np.zeros(spans * SPAN, np.float32),
