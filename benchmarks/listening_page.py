@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from rtaudio.cli.picture import spectrogram_db
+from rtaudio.figures import spectrogram_db
 from rtaudio.training.data import SAMPLE_RATE
 from rtaudio.training.evaluate import Pair
 

@@ -19,7 +19,7 @@ from rtaudio.cli.bench_pictures import (
     tail_curves,
 )
 from rtaudio.cli.charts import COLOURS, beyond, decades_of, digits, duration, share_label
-from rtaudio.cli.picture import new_figure, save_png
+from rtaudio.figures import new_figure, save_png
 from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 

@@ -80,8 +80,8 @@ def _make_folder(name: str) -> Path:
 
 def _keep(engine: LiveEngine, sound: DemoSound, folder: Path) -> dict[str, Any]:
     """Write both recordings and their picture; returns scores and file names for the summary."""
-    from rtaudio.cli.picture import save_spectrograms
     from rtaudio.devices.file import AudioWriter
+    from rtaudio.figures import save_spectrograms
     from rtaudio.tasks.demo import SAMPLE_RATE, heard, si_sdr_db
 
     after = heard(engine, sound.noisy.size)

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtaudio.errors import ConfigError
-from rtaudio.training.curves import save_curves, save_spectrograms
+from rtaudio.figures import save_spectrograms
+from rtaudio.training.curves import save_curves
 from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store, read_index
 from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
 from rtaudio.training.export import export_weights
@@ -195,8 +196,9 @@ def validate(trainer: Trainer, held_out: HeldOut, paths: TrainPaths, loss: float
     )
     save_curves(progress.history, paths.out / "curves.png")
     shown = pairs[0]
-    signals = {"noisy": shown.noisy, "denoised": enhance(trainer.average, shown.noisy, SHOWN_FLOOR_DB)}
-    save_spectrograms({**signals, "clean": shown.clean}, SAMPLE_RATE, paths.out / "spectrogram.png")
+    denoised = enhance(trainer.average, shown.noisy, SHOWN_FLOOR_DB)
+    panels = [("noisy", shown.noisy), ("denoised", denoised), ("clean", shown.clean)]
+    save_spectrograms(paths.out / "spectrogram.png", panels, SAMPLE_RATE)
 
 
 def audio_hours(trainer: Trainer) -> float:

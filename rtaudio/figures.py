@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtaudio.stream.stage import Samples
+Samples = NDArray[np.float32]
 
 N_FFT = 2048
 """23 Hz between bins at 48 kHz: the harmonics of a voice come apart."""
