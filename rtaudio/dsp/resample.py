@@ -51,10 +51,25 @@ class Resample(NativeStage):
 def at_rate(stage: NativeStage, stage_rate: int, sample_rate: int) -> NativeStage:
     """`stage`, made for `stage_rate`, for samples of another rate: there and back, or as it is.
 
-    A hop lasts as long as before. Raises ConfigError where it isn't whole at `sample_rate`.
+    A hop lasts as long as before. What `at_rate` brought to `stage_rate` is taken out of there first, so
+    sound is never resampled twice. Raises ConfigError where a hop isn't whole at `sample_rate`.
     """
     if sample_rate == stage_rate:
         return stage
-    (hop_length,) = stage.in_spec.shape
-    back = Resample(stage_rate, sample_rate, hop_length)
-    return Pipeline([Resample(sample_rate, stage_rate, back.out_spec.size), stage, back])
+    if isinstance(stage, AtRate):
+        return at_rate(stage.inner, stage.inner_rate, sample_rate)
+    return AtRate(stage, stage_rate, sample_rate)
+
+
+class AtRate(Pipeline):
+    """`inner`, made for `inner_rate`, between resamplers from another rate and back to it."""
+
+    def __init__(self, inner: NativeStage, inner_rate: int, sample_rate: int) -> None:
+        (hop_length,) = inner.in_spec.shape
+        back = Resample(inner_rate, sample_rate, hop_length)
+        super().__init__([Resample(sample_rate, inner_rate, back.out_spec.size), inner, back])
+        self.inner_rate = inner_rate
+
+    @property
+    def inner(self) -> NativeStage:
+        return self.stages[1]

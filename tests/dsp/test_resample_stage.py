@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import soxr
 
+from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
-from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.resample import Resample, at_rate
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.polyphase import DELAY, KAISER_BETA
@@ -135,3 +136,13 @@ def test_a_pipeline_counts_latency_in_samples_of_its_input():
 def test_misuse_is_named(arguments, message):
     with pytest.raises(ConfigError, match=message):
         Resample(*arguments)
+
+
+def test_what_was_brought_to_a_rate_is_not_resampled_twice():
+    stage = Delay(480, 3)
+    at_44100 = at_rate(stage, 48000, 44100)
+    assert at_rate(at_44100, 44100, 48000) is stage
+    at_96000 = at_rate(at_44100, 44100, 96000)
+    assert at_96000.stages[1] is stage
+    assert at_96000.in_spec.size == 960
+    assert at_rate(at_44100.clone(), 44100, 48000).in_spec == stage.in_spec
