@@ -42,9 +42,12 @@ def reports(folder: Path = RESULTS) -> list[tuple[str, dict[str, Any]]]:
 
 
 def rows(report: dict[str, Any]) -> list[list[str]]:
-    """Cells of `COLUMNS`, a row a backend; the machine and its streams in the first."""
+    """Cells of `COLUMNS`, a row a backend; the machine in the first, a model's streams in its first."""
     info, made = report["machine"], []
-    fitting = [row["streams"] for row in report["streams"] if row["fits"]]
+    fitting: dict[str, int] = {}
+    for row in report["streams"]:
+        if row["fits"]:
+            fitting[row["model"]] = max(row["streams"], fitting.get(row["model"], 0))
     for i, told in enumerate(report["backends"]):
         compute = told["compute_us"]
         made.append(
@@ -55,7 +58,7 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
                 micro(told["warm_us"]["p50"]),
                 f"{told['deadline_misses']} of {told['hops']}",
                 "-" if told["cpu_share"] is None else f"{100 * told['cpu_share']:.1f} %",
-                "" if i or not fitting else str(max(fitting)),
+                str(fitting.pop(told["model"], "")),
             ]
         )
     return made

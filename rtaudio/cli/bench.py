@@ -130,15 +130,16 @@ def run(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         print_report(report)
-    for line in failure_lines(report):
+    failures = failure_lines(report)
+    for line in failures:
         note(line)
-    return _exit_code(args, report)
+    return _exit_code(args, report, failed=bool(failures))
 
 
-def _exit_code(args: argparse.Namespace, report: dict[str, Any]) -> int:
+def _exit_code(args: argparse.Namespace, report: dict[str, Any], *, failed: bool) -> int:
     if not report["finished"]:
         return 130
-    if any(told["failure"] for told in report["backends"]):
+    if failed:
         return 2
     if args.fail_over_budget and not all(model["verdict"]["fits"] for model in report["models"]):
         return 4

@@ -35,8 +35,11 @@ def verdict_lines(report: dict[str, Any]) -> list[str]:
 
 
 def failure_lines(report: dict[str, Any]) -> list[str]:
-    """A line for each backend that came to an end of its own."""
-    return [f"{title_of(told, report)} {told['failure']}" for told in report["backends"] if told["failure"]]
+    """A line for each backend, pace and number of streams that came to an end of its own."""
+    ran = [(title_of(told, report), told) for told in report["backends"]]
+    ran += [(f"{short_name(row['model'])} at {row['hop_ms']:g} ms", row) for row in report["paces"]]
+    ran += [(f"{short_name(row['model'])}, {row['streams']} streams,", row) for row in report["streams"]]
+    return [f"{name} {told['failure']}" for name, told in ran if told["failure"]]
 
 
 def power_line(report: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 import soxr
 
-from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ModelError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.optional import require
@@ -17,6 +16,7 @@ from rtaudio.nn.weights import Weights
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 from rtaudio.stream.timing import CallTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
 from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
+from rtaudio.tasks.denoise import denoise_stages
 
 STAGES: tuple[str, ...] = ("STFT", "net", "inverse STFT")
 
@@ -162,14 +162,6 @@ def net_backend(
         lambda k: synthesis.process(enhanced, out),
     ]
     return CallBackend(name, STAGES, calls, out, begin)
-
-
-def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analysis, Denoiser, Synthesis]:
-    """The stages of a denoiser, new."""
-    denoiser = Denoiser.from_weights(weights, precision=precision)
-    config = denoiser.config
-    sizes = (config.n_fft, config.hop_length, config.window)
-    return Analysis(*sizes), denoiser, Synthesis(*sizes)
 
 
 def _native(weights: Weights, hops: Samples) -> Backend:

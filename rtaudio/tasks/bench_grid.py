@@ -11,9 +11,10 @@ import numpy as np
 from rtaudio.nn.weights import Weights
 from rtaudio.stream.batch import batched
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.tasks.bench_backends import Backend, NativeBackend, build_backend, demo_hops, denoise_stages
+from rtaudio.tasks.bench_backends import Backend, NativeBackend, build_backend, demo_hops
 from rtaudio.tasks.bench_subject import load_model
 from rtaudio.tasks.bench_summary import Runs, joined, percentiles, tail
+from rtaudio.tasks.denoise import denoise_stages
 
 MS_NS = 1_000_000
 
@@ -68,12 +69,13 @@ def _row(runs: Runs, period_ns: int) -> Row:
     told = percentiles(response)
     name, late_us = tail(told)
     return {
+        "failure": runs.failure,
         "hops": len(response),
         "compute_us": percentiles(compute),
         "response_us": told,
         "deadline_misses": int(joined(runs.paced, "missed").sum()),
         "rtf": float(compute.mean() * 1000 / period_ns) if len(compute) else None,
-        "fits": bool(len(response) and late_us * 1000 <= period_ns),
+        "fits": bool(not runs.failure and len(response) and late_us * 1000 <= period_ns),
         "judged_by": name,
     }
 

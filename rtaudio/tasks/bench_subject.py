@@ -26,10 +26,9 @@ from rtaudio.tasks.bench_backends import (
     NativeBackend,
     build_backend,
     demo_hops,
-    denoise_stages,
     stage_backend,
 )
-from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, is_onnx
+from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, denoise_stages, is_onnx
 
 LISTENERS: dict[str, type[SpeechNet]] = {net.net_name: net for net in (VadNet, KeywordNet, EmbeddingNet)}
 

@@ -9,7 +9,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.manifest import SUFFIXES
 from rtaudio.nn.optional import require
-from rtaudio.nn.weights import find_weights, load_weights
+from rtaudio.nn.weights import Weights, find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL, DEFAULT_PRECISION
@@ -47,13 +47,18 @@ def build_denoiser(
 
         dry = dry_share(strength, atten_limit_db)
         return build_onnx_denoiser(model, dry=dry, sample_rate=sample_rate, block=block)
-    denoiser = Denoiser.from_weights(load_weights(find_weights(model)), precision=precision)
-    config = denoiser.config
-    sizes = (config.n_fft, config.hop_length, config.window)
-    pipeline = Pipeline([Analysis(*sizes), denoiser, Synthesis(*sizes)])
+    pipeline = Pipeline(denoise_stages(load_weights(find_weights(model)), precision))
     set_strength(pipeline, strength)
     set_atten_limit(pipeline, atten_limit_db)
     return pipeline
+
+
+def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analysis, Denoiser, Synthesis]:
+    """The stages of a denoiser, new. Raises WeightsError for weights of another net."""
+    denoiser = Denoiser.from_weights(weights, precision=precision)
+    config = denoiser.config
+    sizes = (config.n_fft, config.hop_length, config.window)
+    return Analysis(*sizes), denoiser, Synthesis(*sizes)
 
 
 def is_onnx(model: str | Path) -> bool:

@@ -14,7 +14,7 @@ def report(cpu):
         "format": FORMAT, "version": VERSION, "when": "2026-01-02T03:04:05+00:00",
         "machine": {"cpu": cpu, "cores": 2}, "models": [{"name": "standard"}],
         "backends": [backend, backend | {"backend": "int8"}],
-        "streams": [{"streams": n, "fits": n < 100} for n in (1, 64, 128)],
+        "streams": [{"model": "standard", "streams": n, "fits": n < 100} for n in (1, 64, 128)],
     }  # fmt: skip
 
 
@@ -29,6 +29,14 @@ def test_each_report_is_a_machine_and_other_files_are_none(tmp_path):
     )
     assert lines[3].startswith("|  | int8 |")
     assert lines[4].startswith("| CPU b")
+
+
+def test_streams_stand_beside_the_model_they_are_of():
+    told = report("CPU")
+    told["models"].append({"name": "small"})
+    told["backends"].append(told["backends"][0] | {"model": "small"})
+    told["streams"].append({"model": "small", "streams": 256, "fits": True})
+    assert [cells[-1] for cells in machines.rows(told)] == ["64", "", "256"]
 
 
 def test_the_reports_that_are_here_can_be_read():

@@ -148,7 +148,7 @@ def grid(model_name, key, *values):
         "deadline_misses": 2,
         "rtf": 0.1,
     }
-    return [{key: value, **row, "fits": False, "judged_by": "p99.9"} for value in values]
+    return [{key: value, **row, "fits": False, "failure": "", "judged_by": "p99.9"} for value in values]
 
 
 def test_other_paces_streams_and_the_round_trip_are_told_and_drawn(rtaudio, model, monkeypatch, tmp_path):
@@ -394,6 +394,23 @@ def test_a_model_that_fails_leaves_what_was_measured_of_it(rtaudio, model, monke
     assert out.startswith("does not run: native gave NaN or infinity at hop 310; a hop is done")
     (told,) = json.loads(file.read_text())["backends"]
     assert (told["warm_hops"], told["hops"]) == (300, 10)
+
+
+@pytest.mark.parametrize("grid", [["--streams", "2"], ["--hop", "5ms"]])
+def test_a_failure_among_streams_or_paces_is_told(rtaudio, model, monkeypatch, grid):
+    monkeypatch.setattr(NativeBackend, "_good", lambda self, n: 0 if self.fails else n)
+    measured = iter([False, True])  # the backend that is judged is built first
+    build = NativeBackend.__init__
+
+    def begin(self, *arguments):
+        build(self, *arguments)
+        self.fails = next(measured)
+
+    monkeypatch.setattr(NativeBackend, "__init__", begin)
+    code, out, err = rtaudio("bench", "--duration", "0.05", "--model", model, *grid)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "gave NaN or infinity at hop 0" in err
+    assert "does not fit" in out
 
 
 def test_pictures_are_png_files(rtaudio, model, tmp_path):
