@@ -130,7 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in REFUSALS:
-            return _fail(f"{error.filename or 'stdout'}: {REFUSALS[error.errno]}", 2)
+            # Only what is printed is written to without a name; a port that is refused has none either.
+            name = error.filename or ("stdout" if error.errno == errno.ENOSPC else None)
+            return _fail(f"{name}: {REFUSALS[error.errno]}" if name else REFUSALS[error.errno], 2)
         if interrupts:  # C code makes other exceptions of it: numpy, while it is imported, an ImportError
             return _fail("interrupted", INTERRUPTED)
         if os.environ.get("RTAUDIO_DEBUG"):

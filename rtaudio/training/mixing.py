@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtaudio.errors import ConfigError
 from rtaudio.kernels.window import window_pair
 from rtaudio.training.data import SAMPLE_RATE, Clip, ClipStore
 from rtaudio.training.measure import active_power, power
@@ -19,6 +20,12 @@ from rtaudio.training.rooms import simulate_room
 from rtaudio.training.synthetic import GENERATORS, coloured, knocks
 
 Samples = NDArray[np.float32]
+
+SHARES = (
+    "noise_only", "clean_only", "leading_pause", "two_noises", "synthetic_noise", "babble", "transients",
+    "reverberant", "equalised", "band_limited", "wide_share",
+)  # fmt: skip
+"""What of a `MixConfig` says how often."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,14 @@ class MixConfig:
     transient_snr_db: tuple[float, float] = (-10.0, 5.0)
     level_db: tuple[float, float] = (-48.0, -14.0)
     n_rooms: int = 300
+
+    def __post_init__(self) -> None:
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be from 0 to 1")
+        for name in ("seconds", "n_rooms"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must be above 0")
 
     @property
     def n_frames(self) -> int:

@@ -160,6 +160,15 @@ def test_what_may_not_be_read_or_written_is_one_line(rtaudio, monkeypatch):
     assert (code, err) == (2, "rtaudio: runs: permission denied\n")
 
 
+def test_a_refusal_without_a_name_blames_nothing(monkeypatch, capsys):
+    def refuse(args):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("rtaudio.cli.devices.run", refuse)
+    assert main(["devices"]) == 2
+    assert capsys.readouterr().err == "rtaudio: permission denied\n"
+
+
 def test_a_surprise_is_one_line_with_a_hint(rtaudio, monkeypatch):
     from rtaudio.cli import models
 
