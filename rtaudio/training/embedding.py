@@ -1,16 +1,20 @@
 """`rtaudio train embedding`: one word in many voices becomes one direction, different words different ones.
 
-Three kinds of classes: keywords of the data, words spoken by synthesisers, and stretches of running
-speech that are each a class of their own, heard at other speeds and pitches, in other rooms and noise.
+Four kinds of classes: keywords of the data; words heard in its running speech, alone and two in a row; words
+that nobody says; and stretches of running speech that are each a class of their own. All but the last
+are spoken by synthesisers too, so that recorded and made voices of a word are one. Everything is heard at
+other speeds, from throats of other lengths, in other rooms and noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +24,7 @@ from rtaudio.nn.enrolment import NEGATIVES, embed, save_negatives
 from rtaudio.nn.spans import active_frames
 from rtaudio.nn.speech_torch import SpeechNet
 from rtaudio.training.data import Clip, ClipStore
+from rtaudio.training.heard import Heard, heard_words, transcribe
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import SpeechLoop, features_of, outputs_of
 from rtaudio.training.spoken import (
@@ -30,17 +35,24 @@ from rtaudio.training.spoken import (
     SpokenConfig,
     Words,
     at_speed,
+    cut_at,
     faded,
     normalised,
     overlay,
     said,
 )
+from rtaudio.training.voices import vocabulary
 
 HELD_OUT = ("snowboy", "view_glass", "amelia", "dracarys", "hadouken")
 """Keywords the embedding never hears: what enrolling a new word is tested with."""
 SEGMENTS = 2500
-SHARES = (0.25, 0.5)
-"""Of items that are keywords, and synthesised words; the rest are stretches of running speech."""
+SHARES = (0.25, 0.3, 0.25, 0.2)
+"""Of items that are keywords, words heard in running speech, made-up words, stretches of running speech."""
+RECORDED_SHARE = 0.6
+"""Of items of heard words that are recordings; the others are synthesised."""
+MADE_WORDS = 2000
+THROAT = 0.15
+"""Frequencies are stretched by up to so much, as throats of other lengths do (Jaitly & Hinton 2013, VTLP)."""
 MIX = SpokenConfig(n_frames=170, clean=0.2, babble=0.05, snr_db=(0.0, 25.0), speed=(0.85, 1.18))
 NEGATIVE_STREAMS, NEGATIVE_S = 25, 100.0
 """Stretches of sound without the user's word that come with the weights: 40 minutes, 2 MB."""
@@ -59,14 +71,25 @@ class Utterances:
         clips = [clip for clip in store.select("speech", "train") if said(clip)]
         clips = [clip for clip in clips if said(clip) not in (*HELD_OUT, "_negative")]
         self.bank = Words(store, clips)
-        made = {said(clip) for clip in clips if clip.path.startswith("synthetic/")}
+        self.heard = by_text(heard_words(store))
+        recorded = {said(clip) for clip in clips if not clip.path.startswith("synthetic/")}
         self.kinds = [
-            [word for word in self.bank.groups if word not in made],
-            [word for word in self.bank.groups if word in made],
+            sorted(recorded),
+            sorted(self.heard.keys() - recorded),
+            sorted(self.bank.groups.keys() - recorded - self.heard.keys()),
         ]
-        self.classes = {word: number for number, word in enumerate(w for kind in self.kinds for w in kind)}
+        words = (word for kind in self.kinds for word in kind)
+        self.classes = {word: number for number, word in enumerate(words)}
         self.segments = self._segments(np.random.default_rng((seed, 1 << 42)))
         self.n_classes = len(self.classes) + len(self.segments)
+        shares = np.array(SHARES) * [bool(kind) for kind in (*self.kinds, self.segments)]
+        self._shares = shares / shares.sum()
+        self._weights = [self._by_takes(kind) for kind in self.kinds]
+
+    def _by_takes(self, words: list[str]) -> NDArray[np.float64]:
+        """Chance of each word: by the root of how often it was heard, for most were once."""
+        weights = np.sqrt([len(self.heard.get(word, "-")) for word in words])
+        return weights / max(weights.sum(), 1.0)
 
     def _segments(self, rng: np.random.Generator) -> list[tuple[Clip, int, int]]:
         """Stretches of 0.5 to 1 s of speech, from as many speakers as there are."""
@@ -96,17 +119,8 @@ class Utterances:
 
     def voice(self, rng: np.random.Generator) -> tuple[Samples, int, int]:
         """Perhaps other speech, then the word: samples, class, last sample of the word."""
-        c, u = self.config, rng.random()
-        kind = 0 if u < SHARES[0] else 1 if u < sum(SHARES) and self.kinds[1] else 2
-        if kind == 2:
-            at = int(rng.integers(len(self.segments)))
-            clip, start, length = self.segments[at]
-            wave = faded(at_speed(self.store.read(clip, start, length), float(rng.uniform(*c.speed))))
-            number, start, end = len(self.classes) + at, 0, wave.size
-        else:
-            word = self.kinds[kind][rng.integers(len(self.kinds[kind]))]
-            wave, start, end = self.bank.cut(self.bank.draw(word, rng), rng, c.speed)
-            number = self.classes[word]
+        c = self.config
+        wave, number, start, end = self._take(rng)
         voice, last = np.zeros(c.n_samples, np.float32), c.n_samples - round(0.15 * SAMPLE_RATE)
         at = int(rng.uniform(max(min(end, last), last - 0.4 * SAMPLE_RATE), last + 1)) - end
         overlay(voice, normalised(wave), at)
@@ -114,6 +128,43 @@ class Utterances:
         if rng.random() < c.speech_before and before > SAMPLE_RATE // 8:
             overlay(voice, faded(self.scenery.running(rng, before)), 0)
         return voice, number, at + end
+
+    def _take(self, rng: np.random.Generator) -> tuple[Samples, int, int, int]:
+        """One word or stretch: samples, class, first and last sample of what counts."""
+        kind = int(rng.choice(len(SHARES), p=self._shares))
+        if kind == len(self.kinds):
+            at = int(rng.integers(len(self.segments)))
+            clip, start, length = self.segments[at]
+            factor = float(rng.uniform(*self.config.speed))
+            wave = faded(at_speed(self.store.read(clip, start, length), factor))
+            return wave, len(self.classes) + at, 0, wave.size
+        word = self.kinds[kind][rng.choice(len(self.kinds[kind]), p=self._weights[kind])]
+        wave, start, end = self._said(word, rng)
+        return wave, self.classes[word], start, end
+
+    def _said(self, word: str, rng: np.random.Generator) -> tuple[Samples, int, int]:
+        speed, takes = self.config.speed, self.heard.get(word)
+        if takes and (word not in self.bank.groups or rng.random() < RECORDED_SHARE):
+            take = takes[rng.integers(len(takes))]
+            return cut_at(self.store, take.clip, (take.start, take.end), rng, speed)
+        return self.bank.cut(self.bank.draw(word, rng), rng, speed)
+
+
+def by_text(heard: list[Heard]) -> dict[str, list[Heard]]:
+    """Takes of each text, but for words that are held out."""
+    texts: dict[str, list[Heard]] = {}
+    for take in heard:
+        if take.text.replace("_", "") not in {word.replace("_", "") for word in HELD_OUT}:
+            texts.setdefault(take.text, []).append(take)
+    return texts
+
+
+def other_throats(spectra: Tensor, seed: tuple[int, ...]) -> Tensor:
+    """Spectra `(B, T, n_bins, 2)` with each item's frequencies stretched by up to THROAT."""
+    rng, bins = np.random.default_rng(seed), spectra.shape[2]
+    factors = torch.from_numpy(np.exp(rng.uniform(-THROAT, THROAT, len(spectra)))).float()
+    places = (torch.arange(bins) * factors[:, None]).round().long().clamp_max(bins - 1)
+    return spectra.gather(2, places[:, None, :, None].expand_as(spectra))
 
 
 class Classifier(nn.Module):
@@ -165,8 +216,21 @@ class EmbeddingLoop(SpeechLoop):
     def speech_net(self) -> SpeechNet:
         return self.average.trunk
 
+    @classmethod
+    def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> list[str]:
+        """Keywords, words heard in running speech, words that nobody says; none of those held out.
+
+        Of two words in a row only what was said twice: the others are classes of one recording each.
+        """
+        transcribe(store, on_progress)
+        keywords = {said(clip) for clip in store.clips if clip.path.startswith("keywords/")}
+        texts = by_text(heard_words(store))
+        heard = {text for text, takes in texts.items() if "_" not in text or len(takes) > 1}
+        return [*sorted(keywords - {*HELD_OUT, "_negative"}), *sorted(heard - keywords), *vocabulary(MADE_WORDS)]
+
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.items.batch((self.run.seed, number), self.run.batch)
+        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
         return self._masked(features_of(self.net.trunk, spectra), number), places
 
     def _loss(self, features: Tensor, places: Tensor) -> Tensor:
@@ -215,8 +279,8 @@ class EmbeddingLoop(SpeechLoop):
         wave = np.zeros(length, np.float32)
         if u < 0.65:
             wave = items.scenery.running(rng, length)
-        elif u < 0.9 and items.kinds[1]:
-            word = items.kinds[1][rng.integers(len(items.kinds[1]))]
+        elif u < 0.9 and items.kinds[2]:
+            word = items.kinds[2][rng.integers(len(items.kinds[2]))]
             overlay(
                 wave, normalised(items.bank.cut(items.bank.draw(word, rng), rng, items.config.speed)[0]), 0
             )

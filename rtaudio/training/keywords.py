@@ -13,7 +13,7 @@ from torch.nn import functional
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.speech_torch import SpeechNet
-from rtaudio.training.data import ClipStore
+from rtaudio.training.data import Clip, ClipStore
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import SpeechLoop, features_of, outputs_of
 from rtaudio.training.spoken import (
@@ -29,12 +29,15 @@ from rtaudio.training.spoken import (
     overlay,
     said,
 )  # fmt: skip
-from rtaudio.training.voices import NEAR_WORDS
+from rtaudio.training.voices import NEAR_WORDS, vocabulary
 
 WORDS = ("computer", "jarvis", "snowboy", "smart_mirror", "view_glass", "alexa", "athena", "amelia")
 """What the shipped net knows: every keyword of the data with enough voices to hold some out."""
 CONTAIN = {"hey_computer": "computer"}
 """Phrases that end in one of the words, and so are it."""
+
+OTHERS = frozenset(vocabulary())
+"""Words that synthesisers say, none of which is a keyword."""
 
 EARLY, LATE, REST = 2, 7, 30
 """Strides of 20 ms around a word's end in which it must be found, and after which it must be over."""
@@ -54,7 +57,7 @@ class SpokenStreams:
     ) -> None:
         self.words, self.config = words, config
         self.scenery = Scenery(store, split, config, seed)
-        self.bank = Words(store, [clip for clip in store.select("speech", split) if said(clip)])
+        self.bank = Words(store, [clip for clip in store.select("speech", split) if _wanted(clip)])
         names = self.bank.groups.keys()
         self.folders = [
             [name for name in names if CONTAIN.get(name, name) == word] for word in words
@@ -142,6 +145,11 @@ class SpokenStreams:
         wave, start, end = self.bank.cut(self.bank.draw(folders[0], rng), rng, self.config.speed)
         middle = start + int(rng.uniform(0.3, 0.7) * (end - start))
         return faded(wave[:middle] if rng.random() < 0.6 else wave[middle:])
+
+
+def _wanted(clip: Clip) -> bool:
+    """A recorded word, or a synthetic one that is none: a store may hold what is made for other nets."""
+    return bool(said(clip)) and (not clip.path.startswith("synthetic/") or said(clip) in OTHERS)
 
 
 def keyword_loss(logits: Tensor, places: Tensor, stride: int) -> Tensor:

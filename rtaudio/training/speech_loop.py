@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from rtaudio.training.denoise import TrainPaths, check_start
 from rtaudio.training.export import sources
 from rtaudio.training.loop import Loop, RunConfig, Validations
 from rtaudio.training.spoken import RECIPE, SAMPLE_RATE
-from rtaudio.training.voices import synthesise
+from rtaudio.training.voices import synthesise, vocabulary
 
 MASKED_FRAMES, MASKED_BANDS = 12, 6
 
@@ -44,6 +44,11 @@ class SpeechLoop(Loop):
         """The averaged net, without what only training needs."""
         net: SpeechNet = self.average
         return net
+
+    @classmethod
+    def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> list[str]:
+        """Words that speech synthesisers are to say, for a store of recordings."""
+        return vocabulary()
 
     def score(self) -> float:
         """How well the averaged net does on validation recordings."""
@@ -64,6 +69,14 @@ class SpeechLoop(Loop):
         return features
 
 
+class SpeechTraining(Protocol):
+    """A kind of SpeechLoop, as the class itself."""
+
+    def __call__(self, store: ClipStore, run: RunConfig) -> SpeechLoop: ...
+
+    def spoken_words(self, store: ClipStore, on_progress: Callable[[int, int], None]) -> list[str]: ...
+
+
 def features_of(net: SpeechNet, spectra: Tensor) -> Tensor:
     """Features `(B, T, n_bands)` of spectra, from a stream's start."""
     return over_level(spectra, net.initial_state(len(spectra)).level, net.bands, net.config)[0]
@@ -76,25 +89,25 @@ def outputs_of(net: SpeechNet, features: Tensor, chunk: int = 64) -> Tensor:
     return torch.cat(parts)
 
 
-def speech_store(paths: TrainPaths, console: Console) -> ClipStore:
-    """Recordings at 16 kHz, and spoken words made by speech synthesisers where those are installed."""
+def speech_store(kind: SpeechTraining, paths: TrainPaths, console: Console) -> ClipStore:
+    """Recordings at 16 kHz, and words a kind of net wants spoken by synthesisers, where there are any."""
     cache = paths.cache / "16k"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("decoding")
 
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def task(description: str) -> Callable[[int, int], None]:
+            number = bar.add_task(description, total=None)
+            return lambda done, total: bar.update(number, completed=done, total=total)
 
-        store = build_store(paths.data, cache, recipe=RECIPE, on_progress=show)
-        made = bar.add_task("synthesising")
-        if synthesise(cache, on_progress=lambda done, total: bar.update(made, completed=done, total=total)):
+        store = build_store(paths.data, cache, recipe=RECIPE, on_progress=task("decoding"))
+        words = kind.spoken_words(store, task("listening"))
+        if synthesise(cache, words, task("synthesising")):
             store = ClipStore(cache)
     return store
 
 
 def train_speech(
-    make: Callable[[ClipStore, RunConfig], SpeechLoop],
+    kind: SpeechTraining,
     paths: TrainPaths,
     run: RunConfig,
     *,
@@ -105,8 +118,8 @@ def train_speech(
     console = console or Console()
     check_start(paths, run, resume)
     paths.out.mkdir(parents=True, exist_ok=True)
-    store = speech_store(paths, console)
-    loop = make(store, run)
+    store = speech_store(kind, paths, console)
+    loop = kind(store, run)
     if resume:
         loop.resume(paths.checkpoint)
     try:

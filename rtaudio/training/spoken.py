@@ -123,12 +123,19 @@ class Words:
         self, clip: Clip, rng: np.random.Generator, speed: tuple[float, float]
     ) -> tuple[Samples, int, int]:
         """A word with a little around it, at some speed, and where in that it starts and ends."""
-        start, end = self.span(clip)
-        before, after = (int(rng.uniform(0.02, 0.25) * SAMPLE_RATE) for _ in range(2))
-        first, last = max(0, start - before), min(clip.length, end + after)
-        factor = float(rng.uniform(*speed))
-        wave = faded(at_speed(self.store.read(clip, first, last - first), factor))
-        return wave, round((start - first) / factor), min(round((end - first) / factor), wave.size)
+        return cut_at(self.store, clip, self.span(clip), rng, speed)
+
+
+def cut_at(
+    store: ClipStore, clip: Clip, span: tuple[int, int], rng: np.random.Generator, speed: tuple[float, float]
+) -> tuple[Samples, int, int]:
+    """A stretch of a clip with a little around it, at some speed, and where in that it starts and ends."""
+    start, end = span
+    before, after = (int(rng.uniform(0.02, 0.25) * SAMPLE_RATE) for _ in range(2))
+    first, last = max(0, start - before), min(clip.length, end + after)
+    factor = float(rng.uniform(*speed))
+    wave = faded(at_speed(store.read(clip, first, last - first), factor))
+    return wave, round((start - first) / factor), min(round((end - first) / factor), wave.size)
 
 
 def said(clip: Clip) -> str:

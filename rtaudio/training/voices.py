@@ -1,8 +1,8 @@
-"""Words spoken by synthesisers: near misses of the keywords, and made-up words by the thousand.
+"""Words spoken by synthesisers: near misses of the keywords, made-up words, words that people said.
 
 They teach what is *not* a keyword, and teach the word embedding that one word in many voices is
-one word. No keyword itself is made. Programs used where installed: espeak-ng and flite, whose
-voices come from different families; sound that they make carries no licence of theirs.
+one word. Programs used where installed: espeak-ng and flite, whose voices come from different
+families; sound that they make carries no licence of theirs.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import soundfile
@@ -24,12 +25,14 @@ from rtaudio.training.data import append_clips, listed_paths
 Samples = NDArray[np.float32]
 
 PROGRAMS = ("espeak-ng", "flite")
-FLITE_VOICES = ("kal", "awb", "rms", "slt")
-ESPEAK_VOICES = (
-    "en-us", "en-gb", "en-gb-scotland", "en-029", "en-us+f2", "en-gb+f4", "en-us+f5", "en-gb+m3", "en-us+m7",
-    "en-us+Annie", "en-gb+Andrea", "en-us+linda",
+FLITE_VOICES = ("kal", "kal16", "awb", "rms", "slt")
+ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029", "en-gb-x-rp", "en-gb-x-gbclan", "en-us-nyc")
+ESPEAK_VARIANTS = (
+    *(f"m{n}" for n in range(1, 9)), *(f"f{n}" for n in range(1, 6)), "klatt", "klatt2", "klatt3", "klatt4",
+    "Annie", "Andrea", "Andy", "linda", "steph", "Denis", "Michael", "belinda", "benjamin", "david", "ed",
+    "aunty", "grandma", "grandpa", "anika", "travis", "victor", "shelby", "caleb", "Gene", "Alicia", "robert",
 )  # fmt: skip
-MADE_WORDS, VOICES_EACH = 1200, 7
+MADE_WORDS, VOICES_EACH = 1200, 8
 SAMPLE_RATE = 16000
 
 NEAR_WORDS = (
@@ -55,11 +58,11 @@ def made_word(rng: np.random.Generator) -> str:
     return "".join(syllables) + str(rng.choice(CODAS))
 
 
-def vocabulary(seed: int = 0) -> list[str]:
+def vocabulary(made_words: int = MADE_WORDS, seed: int = 0) -> list[str]:
     """Near misses, then made-up words; the same for the same seed."""
     rng = np.random.default_rng(seed)
-    made = dict.fromkeys(made_word(rng) for _ in range(2 * MADE_WORDS))
-    return [*NEAR_WORDS, *list(made)[:MADE_WORDS]]
+    made = dict.fromkeys(made_word(rng) for _ in range(2 * made_words))
+    return [*NEAR_WORDS, *list(made)[:made_words]]
 
 
 def say(text: str, number: int, rng: np.random.Generator, folder: Path) -> tuple[str, Samples]:
@@ -70,7 +73,7 @@ def say(text: str, number: int, rng: np.random.Generator, folder: Path) -> tuple
         stretch = f"duration_stretch={rng.uniform(0.8, 1.35):.2f}"
         command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", str(path)]
     else:
-        voice = str(rng.choice(ESPEAK_VOICES))
+        voice = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(ESPEAK_VARIANTS)}"
         pace, pitch = str(rng.integers(120, 200)), str(rng.integers(20, 85))
         command = ["espeak-ng", "-v", voice, "-s", pace, "-p", pitch, "-w", str(path), text]
     subprocess.run(command, check=True, capture_output=True, timeout=30)
@@ -80,28 +83,32 @@ def say(text: str, number: int, rng: np.random.Generator, folder: Path) -> tuple
     return voice, wave * np.float32(0.9 / max(float(np.abs(wave).max(initial=0.0)), 1e-6))
 
 
-def synthesise(store: Path, on_progress: Callable[[int, int], None] | None = None) -> bool:
-    """Add every word of `vocabulary` in some voices to a store, those it has left out; whether any were.
+def synthesise(
+    store: Path, words: Sequence[str], on_progress: Callable[[int, int], None] | None = None
+) -> bool:
+    """Add each word in some voices to a store, those it has left out; whether any were.
 
-    False, and nothing done, where neither program is installed.
+    Words are named as keywords are: `hey_computer` is spoken as two. False, and nothing done, where
+    neither program is installed.
     """
     if not any(map(shutil.which, PROGRAMS)):
         return False
-    words, there = vocabulary(), listed_paths(store)
-    missing = [(i, word) for i, word in enumerate(words) if f"synthetic/{word}/0" not in there]
+    there = listed_paths(store)
+    missing = [word for word in words if f"synthetic/{word}/0" not in there]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
 
         def all_voices(task: tuple[int, str]) -> list[tuple[str, Samples]]:
             i, word = task
-            rng = np.random.default_rng((17, i))
-            return [say(word, i * VOICES_EACH + k, rng, Path(folder)) for k in range(VOICES_EACH)]
+            rng, text = np.random.default_rng((17, crc32(word.encode()))), word.replace("_", " ")
+            return [say(text, i * VOICES_EACH + k, rng, Path(folder)) for k in range(VOICES_EACH)]
 
-        for done, ((_, word), voices) in enumerate(zip(missing, pool.map(all_voices, missing), strict=True)):
+        spoken = pool.map(all_voices, enumerate(missing))
+        for done, (word, voices) in enumerate(zip(missing, spoken, strict=True), 1):
             rows = [
                 {"path": f"{word}/{k}", "source": "synthesised", "group": voice, "licence": "none needed"}
                 for k, (voice, _) in enumerate(voices)
             ]
             append_clips(store, rows, [wave for _, wave in voices], SAMPLE_RATE)
             if on_progress:
-                on_progress(len(words) - len(missing) + done + 1, len(words))
+                on_progress(len(words) - len(missing) + done, len(words))
     return bool(missing)

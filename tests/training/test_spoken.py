@@ -117,43 +117,45 @@ def test_the_vocabulary_has_no_keyword_in_it():
     } & {*made}
 
 
-def make_keywords(store, run):
-    return KeywordLoop(store, run, KeywordConfig(words=WORDS, **TINY), SMALL, validation_items=48)
+class TinyKeywords(KeywordLoop):
+    def __init__(self, store, run):
+        super().__init__(store, run, KeywordConfig(words=WORDS, **TINY), SMALL, validation_items=48)
 
 
-def make_vad(store, run):
-    return VadLoop(store, run, VadConfig(**TINY), SMALL, validation_batches=1)
+class TinyVad(VadLoop):
+    def __init__(self, store, run):
+        super().__init__(store, run, VadConfig(**TINY), SMALL, validation_batches=1)
 
 
-def make_embedding(store, run):
-    return EmbeddingLoop(
-        store, run, EmbeddingConfig(size=8, **TINY), dataclasses.replace(SMALL, n_frames=170)
-    )
+class TinyEmbedding(EmbeddingLoop):
+    def __init__(self, store, run):
+        mix = dataclasses.replace(SMALL, n_frames=170)
+        super().__init__(store, run, EmbeddingConfig(size=8, **TINY), mix)
 
 
 @pytest.mark.parametrize(
-    ("name", "make"), [("keywords", make_keywords), ("vad", make_vad), ("embedding", make_embedding)]
+    ("name", "kind"), [("keywords", TinyKeywords), ("vad", TinyVad), ("embedding", TinyEmbedding)]
 )
-def test_training_end_to_end_leaves_weights_curves_and_a_checkpoint(words, tmp_path, monkeypatch, name, make):
+def test_training_end_to_end_leaves_weights_curves_and_a_checkpoint(words, tmp_path, monkeypatch, name, kind):
     monkeypatch.setattr(speech_loop, "synthesise", lambda *_, **__: False)
     monkeypatch.setattr(embedding_training, "HELD_OUT", ("stop",))
     monkeypatch.setattr(embedding_training, "NEGATIVE_STREAMS", 1)
     monkeypatch.setattr(embedding_training, "NEGATIVE_S", 4.0)
     paths = TrainPaths(words, tmp_path / "out", tmp_path / "cache")
-    loop = train_speech(make, paths, RUN, console=Console(quiet=True))
+    loop = train_speech(kind, paths, RUN, console=Console(quiet=True))
     weights = load_weights(paths.out / f"{name}.npz")
     assert weights.net == name
     assert weights.card["run"]["step"] == 3
     assert np.isfinite(loop.progress.history[-1][loop.score_name])
     assert (paths.out / "curves.png").read_bytes().startswith(b"\x89PNG")
     again = train_speech(
-        make, paths, dataclasses.replace(RUN, steps=4), resume=True, console=Console(quiet=True)
+        kind, paths, dataclasses.replace(RUN, steps=4), resume=True, console=Console(quiet=True)
     )
     assert again.progress.step == 4
 
 
 def test_steps_on_one_batch_bring_its_loss_down(store):
-    loop = make_keywords(store, RUN)
+    loop = TinyKeywords(store, RUN)
     batch = loop._prepare(0)
     losses = [loop.step(*batch) for _ in range(40)]
     assert losses[-1] < 0.7 * losses[0]
