@@ -226,7 +226,11 @@ class EmbeddingLoop(SpeechLoop):
         keywords = {said(clip) for clip in store.clips if clip.path.startswith("keywords/")}
         texts = by_text(heard_words(store))
         heard = {text for text, takes in texts.items() if "_" not in text or len(takes) > 1}
-        return [*sorted(keywords - {*HELD_OUT, "_negative"}), *sorted(heard - keywords), *vocabulary(MADE_WORDS)]
+        return [
+            *sorted(keywords - {*HELD_OUT, "_negative"}),
+            *sorted(heard - keywords),
+            *vocabulary(MADE_WORDS),
+        ]
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.items.batch((self.run.seed, number), self.run.batch)

@@ -57,7 +57,7 @@ class SpokenStreams:
     ) -> None:
         self.words, self.config = words, config
         self.scenery = Scenery(store, split, config, seed)
-        self.bank = Words(store, [clip for clip in store.select("speech", split) if _wanted(clip)])
+        self.bank = Words(store, [clip for clip in store.select("speech", split) if wanted(clip)])
         names = self.bank.groups.keys()
         self.folders = [
             [name for name in names if CONTAIN.get(name, name) == word] for word in words
@@ -147,7 +147,7 @@ class SpokenStreams:
         return faded(wave[:middle] if rng.random() < 0.6 else wave[middle:])
 
 
-def _wanted(clip: Clip) -> bool:
+def wanted(clip: Clip) -> bool:
     """A recorded word, or a synthetic one that is none: a store may hold what is made for other nets."""
     return bool(said(clip)) and (not clip.path.startswith("synthetic/") or said(clip) in OTHERS)
 

@@ -14,8 +14,8 @@ from rtaudio.training import embedding as embedding_training
 from rtaudio.training import speech_loop
 from rtaudio.training.data import build_store
 from rtaudio.training.denoise import TrainPaths
-from rtaudio.training.embedding import EmbeddingLoop
-from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss
+from rtaudio.training.embedding import EmbeddingLoop, other_throats
+from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss, wanted
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import train_speech
 from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, SpokenConfig, at_speed
@@ -159,3 +159,21 @@ def test_steps_on_one_batch_bring_its_loss_down(store):
     batch = loop._prepare(0)
     losses = [loop.step(*batch) for _ in range(40)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_other_throats_move_a_tone_by_up_to_15_percent():
+    spectra = torch.zeros(64, 3, 161, 2)
+    spectra[:, :, 79:82] = 1.0  # three bins: one might fall between two that are read
+    places = other_throats(spectra, (1,))[:, 0, :, 0].argmax(1)
+    assert torch.equal(other_throats(spectra, (1,)), other_throats(spectra, (1,)))
+    assert (places >= 79 / 1.17).all()
+    assert (places <= 81 * 1.17).all()
+    assert places.unique().numel() > 8
+
+
+def test_the_keyword_net_learns_from_no_synthetic_keyword(store):
+    clip = store.clips[0]
+    assert wanted(dataclasses.replace(clip, path="keywords/computer/1.opus"))
+    assert wanted(dataclasses.replace(clip, path=f"synthetic/{NEAR_WORDS[0]}/0"))
+    assert not wanted(dataclasses.replace(clip, path="synthetic/computer/0"))
+    assert not wanted(dataclasses.replace(clip, path="speech/a/1.opus"))
