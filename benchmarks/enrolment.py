@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from benchmarks.report import Report
 from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
-from rtaudio.errors import RtaudioError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
 from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_negatives
 from rtaudio.nn.spans import spoken_span
@@ -69,35 +68,65 @@ def voices(heard: Sequence[Heard]) -> dict[str, list[Heard]]:
     return groups
 
 
-def run_enrolment(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
-    """The table, and its goals."""
-    try:
-        weights = load_weights(find_weights("embedding"))
-        negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
-    except RtaudioError as error:
-        report.note(f"no enrolment: {error}")
-        return
+@dataclass(frozen=True)
+class Ground:
+    """What enrolled words are tried on: held-out words `heard`, and `hours` of streams without them."""
+
+    weights: Weights
+    negatives: Negatives
+    net: EmbeddingNet
+    heard: dict[str, list[Heard]]
+    streams: list[NDArray[np.float32]]
+    hours: float
+
+    def fit(self, clips: Sequence[Samples], shares: Sequence[float] | None = None) -> WordHead:
+        return fit_word(
+            clips,
+            shares=shares,
+            false_accepts_per_hour=FALSE_ACCEPTS_PER_HOUR,
+            weights=self.weights,
+            negatives=self.negatives,
+        )
+
+    def judge(self, head: WordHead) -> tuple[float, float]:
+        """The threshold above all that is in the streams, and false accepts an hour at the head's own."""
+        detector, stride = Detector(), self.net.config.stride
+        smooths: list[Floats] = [detector.smooth(head_scores(head, x, stride)) for x in self.streams]
+        false = sum(detector.events(s, head.threshold).size for s in smooths) / self.hours
+        return max(float(s.max()) for s in smooths) + 1e-9, false
+
+    def missed(self, head: WordHead, heard: Sequence[Heard], threshold: float) -> float:
+        return missed_percent(head, heard, threshold, self.net.config.stride)
+
+
+def read_ground(data: Path, others: Sequence[Samples]) -> Ground:
+    """Held-out words of a folder, and up to MOST_HOURS of sound. Raises WeightsError without weights."""
+    weights = load_weights(find_weights("embedding"))
+    negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
     trained, rng = set(weights.card.get("words", ())), np.random.default_rng(0)
-    recordings = [r for r in read_recordings(data, "all") if r.word not in trained and r.word != "_negative"]
-    recordings = [r for r in recordings if check_clip(r.wave) is None]
-    heard = [hear(net, r, rng) for r in recordings]
+    heard: dict[str, list[Heard]] = {}
+    for recording in read_recordings(data, "all"):
+        if recording.word not in {*trained, "_negative"} and check_clip(recording.wave) is None:
+            heard.setdefault(recording.word, []).append(hear(net, recording, rng))
     streams, hours = [], 0.0
     for wave in others:
         if hours < MOST_HOURS:
             streams.append(embed(net, wave))
             hours += wave.size / SAMPLE_RATE / 3600
+    return Ground(weights, negatives, net, heard, streams, hours)
+
+
+def run_enrolment(report: Report, ground: Ground, quick: bool) -> None:
+    """The table, and its goals."""
+    rng = np.random.default_rng(0)
     columns = ["word", "clips", "voices", "missed %, others", "own voice", "own threshold, others", "false/h"]
     for n_clips, goal in GOALS.items():
-        title = f"enrolled from {n_clips} clip{'s' * (n_clips > 1)}: no false accept in {hours:.1f} h"
+        title = f"enrolled from {n_clips} clip{'s' * (n_clips > 1)}: no false accept in {ground.hours:.1f} h"
         table = report.table(title, columns)
-        for word in sorted({r.word for r in recordings}):
-            said = [one for one in heard if one.recording.word == word]
+        for word, said in sorted(ground.heard.items()):
             if sum(len(v) >= n_clips for v in voices(said).values()) < 2:
                 continue
-            rows = [
-                _draw(net, weights, negatives, said, streams, hours, n_clips, rng)
-                for _ in range(QUICK_DRAWS if quick else DRAWS)
-            ]
+            rows = [_draw(ground, said, n_clips, rng) for _ in range(QUICK_DRAWS if quick else DRAWS)]
             table.row(
                 word, len(said), len(voices(said)), *(float(np.nanmean(x)) for x in zip(*rows, strict=True))
             )
@@ -110,18 +139,10 @@ def run_enrolment(report: Report, data: Path, others: Sequence[Samples], quick: 
         report.goal(f"{n_clips} clip{'s' * (n_clips > 1)}: missed %, other voices", means[0], goal)
 
 
-def _draw(
-    net: EmbeddingNet,
-    weights: Weights,
-    negatives: Negatives,
-    said: Sequence[Heard],
-    streams: Sequence[NDArray[np.float32]],
-    hours: float,
-    n_clips: int,
-    rng: np.random.Generator,
-) -> tuple[float, float, float, float]:
-    """Someone enrols: missed % of others and of the same voice with no false accept, then, at the head's
-    own threshold, missed % of others and false accepts an hour."""
+def draw(
+    said: Sequence[Heard], n_clips: int, rng: np.random.Generator
+) -> tuple[list[Heard], list[Heard], list[Heard]]:
+    """Someone enrols: his recordings, others of the same voice, and some of other voices."""
     groups = voices(said)
     able = sorted(name for name, clips in groups.items() if len(clips) >= n_clips)
     mine = able[rng.integers(len(able))]
@@ -129,20 +150,20 @@ def _draw(
     enrolled = [groups[mine][k] for k in order[:n_clips]]
     own = [groups[mine][k] for k in order[n_clips:]]
     rest = [one for name, clips in groups.items() if name != mine for one in clips]
-    rest = [rest[k] for k in rng.permutation(len(rest))[:MOST_TESTS]]
-    head = fit_word(
-        [one.recording.wave for one in enrolled],
-        false_accepts_per_hour=FALSE_ACCEPTS_PER_HOUR,
-        weights=weights,
-        negatives=negatives,
-    )
-    stride, detector = net.config.stride, Detector()
-    smooths: list[Floats] = [detector.smooth(head_scores(head, x, stride)) for x in streams]
-    above_all = max(float(s.max()) for s in smooths) + 1e-9
-    false = sum(detector.events(s, head.threshold).size for s in smooths) / hours
+    return enrolled, own, [rest[k] for k in rng.permutation(len(rest))[:MOST_TESTS]]
+
+
+def _draw(
+    ground: Ground, said: Sequence[Heard], n_clips: int, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Missed % of others and of the same voice with no false accept, then, at the head's own threshold,
+    missed % of others and false accepts an hour."""
+    enrolled, own, rest = draw(said, n_clips, rng)
+    head = ground.fit([one.recording.wave for one in enrolled])
+    above_all, false = ground.judge(head)
     return (
-        missed_percent(head, rest, above_all, stride),
-        missed_percent(head, own, above_all, stride) if own else float("nan"),
-        missed_percent(head, rest, head.threshold, stride),
+        ground.missed(head, rest, above_all),
+        ground.missed(head, own, above_all) if own else float("nan"),
+        ground.missed(head, rest, head.threshold),
         false,
     )

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.enrolment import run_enrolment
+from benchmarks.enrolment import read_ground, run_enrolment
 from benchmarks.keyword_cost import cost_table
 from benchmarks.report import Report
 from benchmarks.streams import (
@@ -40,6 +40,7 @@ from benchmarks.streams import (
     threshold_for,
     word_stream,
 )
+from benchmarks.synthetic_words import run_synthetic
 from benchmarks.wake_peers import WORD, peer_scores, peers
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
@@ -262,6 +263,17 @@ def write_det(scored: dict[str, Scored], detector: Detector, prefix: Path) -> No
     figure.savefig(prefix.with_suffix(".png"), dpi=110)
 
 
+def own_words(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
+    """What users teach: the tables of the two other modules."""
+    try:
+        ground = read_ground(data, others)
+    except RtaudioError as error:
+        report.note(f"no enrolment: {error}")
+        return
+    run_enrolment(report, ground, quick)
+    run_synthetic(report, ground, quick)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keywords", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with a folder a word")
@@ -294,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not args.quick:
         peer_table(report, scored, material)
     cost_table(report, net, args.quick)
-    run_enrolment(report, args.data, material.others, args.quick)
+    own_words(report, args.data, material.others, args.quick)
     if args.det:
         write_det(scored, detector, args.det)
     return report.finish(args.json)
