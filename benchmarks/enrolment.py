@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +21,34 @@ from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_ne
 from rtaudio.nn.spans import spoken_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 
-DRAWS, QUICK_DRAWS = 6, 2
+DRAWS, QUICK_DRAWS = 6, 1
 MOST_TESTS = 60  # clips of others a draw is tested with
-MOST_HOURS = 1.2
+MOST_HOURS, QUICK_HOURS = 1.2, 0.5
 LEAD_S, TAIL_S = 1.2, 0.7
 GOALS = {3: 4.0, 1: 8.0}
 FALSE_ACCEPTS_PER_HOUR = 0.5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Heard:
-    """One recording as the embedding hears it after a pause: `(strides, size)`, and where the word ends."""
+    """One recording after a pause, as the embedding hears it; not before somebody asks."""
 
+    net: EmbeddingNet
     recording: Recording
-    embeddings: NDArray[np.float32]
-    end_hop: int
+    seed: int
 
+    @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """`(strides, size)`."""
+        lead, tail = (np.zeros(round(s * SAMPLE_RATE)) for s in (LEAD_S, TAIL_S))
+        wave = np.concatenate([lead, self.recording.wave, tail])
+        noise = np.random.default_rng(self.seed).standard_normal(wave.size)
+        return embed(self.net, (wave + 1e-4 * noise).astype(np.float32))
 
-def hear(net: EmbeddingNet, recording: Recording, rng: np.random.Generator) -> Heard:
-    lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
-    wave = np.concatenate([np.zeros(lead), recording.wave, np.zeros(tail)])
-    wave = (wave + 1e-4 * rng.standard_normal(wave.size)).astype(np.float32)
-    return Heard(recording, embed(net, wave), (lead + spoken_span(recording.wave)[1]) // HOP)
+    @property
+    def end_hop(self) -> int:
+        """Where the word ends."""
+        return (round(LEAD_S * SAMPLE_RATE) + spoken_span(self.recording.wave)[1]) // HOP
 
 
 def head_scores(head: WordHead, embeddings: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
@@ -99,18 +106,18 @@ class Ground:
         return missed_percent(head, heard, threshold, self.net.config.stride)
 
 
-def read_ground(data: Path, others: Sequence[Samples]) -> Ground:
-    """Held-out words of a folder, and up to MOST_HOURS of sound. Raises WeightsError without weights."""
+def read_ground(data: Path, others: Sequence[Samples], quick: bool) -> Ground:
+    """Held-out words of a folder, and about MOST_HOURS of sound. Raises WeightsError without weights."""
     weights = load_weights(find_weights("embedding"))
     negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
-    trained, rng = set(weights.card.get("words", ())), np.random.default_rng(0)
+    trained = {*weights.card.get("words", ()), "_negative"}
     heard: dict[str, list[Heard]] = {}
-    for recording in read_recordings(data, "all"):
-        if recording.word not in {*trained, "_negative"} and check_clip(recording.wave) is None:
-            heard.setdefault(recording.word, []).append(hear(net, recording, rng))
+    for seed, recording in enumerate(read_recordings(data, "all", skip=trained)):
+        if check_clip(recording.wave) is None:
+            heard.setdefault(recording.word, []).append(Heard(net, recording, seed))
     streams, hours = [], 0.0
     for wave in others:
-        if hours < MOST_HOURS:
+        if hours < (QUICK_HOURS if quick else MOST_HOURS):
             streams.append(embed(net, wave))
             hours += wave.size / SAMPLE_RATE / 3600
     return Ground(weights, negatives, net, heard, streams, hours)
@@ -127,16 +134,20 @@ def run_enrolment(report: Report, ground: Ground, quick: bool) -> None:
             if sum(len(v) >= n_clips for v in voices(said).values()) < 2:
                 continue
             rows = [_draw(ground, said, n_clips, rng) for _ in range(QUICK_DRAWS if quick else DRAWS)]
-            table.row(
-                word, len(said), len(voices(said)), *(float(np.nanmean(x)) for x in zip(*rows, strict=True))
-            )
+            table.row(word, len(said), len(voices(said)), *(_mean(x) for x in zip(*rows, strict=True)))
         if not table.rows:
             report.note("no word here that the embedding was not trained on and that two voices say")
             return
-        means = [float(np.nanmean([row[k] for row in table.rows])) for k in range(3, 7)]
+        means = [_mean([row[k] for row in table.rows]) for k in range(3, 7)]
         table.row("mean", None, None, *means)
         report.show(table)
         report.goal(f"{n_clips} clip{'s' * (n_clips > 1)}: missed %, other voices", means[0], goal)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN where none is (a voice that has no other clips)."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def draw(

@@ -74,8 +74,9 @@ class Material:
 def gather(data: Path, negatives: Sequence[Path], words: Sequence[str], split: str, passes: int) -> Material:
     """Read everything and make the streams."""
     recordings = read_recordings(data, split)
-    speech = [r for folder in negatives for r in read_recordings(folder, split)]
-    noises = [r for folder in negatives if "noise" in folder.name for r in read_recordings(folder, split)]
+    by_folder = {folder: read_recordings(folder, split) for folder in negatives}
+    speech = [r for part in by_folder.values() for r in part]
+    noises = [r for folder, part in by_folder.items() if "noise" in folder.name for r in part]
     rooms = read_rooms(data.parent / "rir")
     if not noises:
         generator = np.random.default_rng(1)
@@ -266,7 +267,7 @@ def write_det(scored: dict[str, Scored], detector: Detector, prefix: Path) -> No
 def own_words(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
     """What users teach: the tables of the two other modules."""
     try:
-        ground = read_ground(data, others)
+        ground = read_ground(data, others, quick)
     except RtaudioError as error:
         report.note(f"no enrolment: {error}")
         return
