@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +16,39 @@ from numpy.typing import NDArray
 
 from benchmarks.report import Report
 from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
-from rtaudio.errors import RtaudioError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
 from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_negatives
 from rtaudio.nn.spans import spoken_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 
-DRAWS, QUICK_DRAWS = 6, 2
+DRAWS, QUICK_DRAWS = 6, 1
 MOST_TESTS = 60  # clips of others a draw is tested with
-MOST_HOURS = 1.2
+MOST_HOURS, QUICK_HOURS = 1.2, 0.5
 LEAD_S, TAIL_S = 1.2, 0.7
 GOALS = {3: 4.0, 1: 8.0}
 FALSE_ACCEPTS_PER_HOUR = 0.5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Heard:
-    """One recording as the embedding hears it after a pause: `(strides, size)`, and where the word ends."""
+    """One recording after a pause, as the embedding hears it; not before somebody asks."""
 
+    net: EmbeddingNet
     recording: Recording
-    embeddings: NDArray[np.float32]
-    end_hop: int
+    seed: int
 
+    @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """`(strides, size)`."""
+        lead, tail = (np.zeros(round(s * SAMPLE_RATE)) for s in (LEAD_S, TAIL_S))
+        wave = np.concatenate([lead, self.recording.wave, tail])
+        noise = np.random.default_rng(self.seed).standard_normal(wave.size)
+        return embed(self.net, (wave + 1e-4 * noise).astype(np.float32))
 
-def hear(net: EmbeddingNet, recording: Recording, rng: np.random.Generator) -> Heard:
-    lead, tail = round(LEAD_S * SAMPLE_RATE), round(TAIL_S * SAMPLE_RATE)
-    wave = np.concatenate([np.zeros(lead), recording.wave, np.zeros(tail)])
-    wave = (wave + 1e-4 * rng.standard_normal(wave.size)).astype(np.float32)
-    return Heard(recording, embed(net, wave), (lead + spoken_span(recording.wave)[1]) // HOP)
+    @property
+    def end_hop(self) -> int:
+        """Where the word ends."""
+        return (round(LEAD_S * SAMPLE_RATE) + spoken_span(self.recording.wave)[1]) // HOP
 
 
 def head_scores(head: WordHead, embeddings: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
@@ -69,59 +75,85 @@ def voices(heard: Sequence[Heard]) -> dict[str, list[Heard]]:
     return groups
 
 
-def run_enrolment(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
-    """The table, and its goals."""
-    try:
-        weights = load_weights(find_weights("embedding"))
-        negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
-    except RtaudioError as error:
-        report.note(f"no enrolment: {error}")
-        return
-    trained, rng = set(weights.card.get("words", ())), np.random.default_rng(0)
-    recordings = [r for r in read_recordings(data, "all") if r.word not in trained and r.word != "_negative"]
-    recordings = [r for r in recordings if check_clip(r.wave) is None]
-    heard = [hear(net, r, rng) for r in recordings]
+@dataclass(frozen=True)
+class Ground:
+    """What enrolled words are tried on: held-out words `heard`, and `hours` of streams without them."""
+
+    weights: Weights
+    negatives: Negatives
+    net: EmbeddingNet
+    heard: dict[str, list[Heard]]
+    streams: list[NDArray[np.float32]]
+    hours: float
+
+    def fit(self, clips: Sequence[Samples], shares: Sequence[float] | None = None) -> WordHead:
+        return fit_word(
+            clips,
+            shares=shares,
+            false_accepts_per_hour=FALSE_ACCEPTS_PER_HOUR,
+            weights=self.weights,
+            negatives=self.negatives,
+        )
+
+    def judge(self, head: WordHead) -> tuple[float, float]:
+        """The threshold above all that is in the streams, and false accepts an hour at the head's own."""
+        detector, stride = Detector(), self.net.config.stride
+        smooths: list[Floats] = [detector.smooth(head_scores(head, x, stride)) for x in self.streams]
+        false = sum(detector.events(s, head.threshold).size for s in smooths) / self.hours
+        return max(float(s.max()) for s in smooths) + 1e-9, false
+
+    def missed(self, head: WordHead, heard: Sequence[Heard], threshold: float) -> float:
+        return missed_percent(head, heard, threshold, self.net.config.stride)
+
+
+def read_ground(data: Path, others: Sequence[Samples], quick: bool) -> Ground:
+    """Held-out words of a folder, and about MOST_HOURS of sound. Raises WeightsError without weights."""
+    weights = load_weights(find_weights("embedding"))
+    negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
+    trained = {*weights.card.get("words", ()), "_negative"}
+    heard: dict[str, list[Heard]] = {}
+    for seed, recording in enumerate(read_recordings(data, "all", skip=trained)):
+        if check_clip(recording.wave) is None:
+            heard.setdefault(recording.word, []).append(Heard(net, recording, seed))
     streams, hours = [], 0.0
     for wave in others:
-        if hours < MOST_HOURS:
+        if hours < (QUICK_HOURS if quick else MOST_HOURS):
             streams.append(embed(net, wave))
             hours += wave.size / SAMPLE_RATE / 3600
+    return Ground(weights, negatives, net, heard, streams, hours)
+
+
+def run_enrolment(report: Report, ground: Ground, quick: bool) -> None:
+    """The table, and its goals."""
+    rng = np.random.default_rng(0)
     columns = ["word", "clips", "voices", "missed %, others", "own voice", "own threshold, others", "false/h"]
     for n_clips, goal in GOALS.items():
-        title = f"enrolled from {n_clips} clip{'s' * (n_clips > 1)}: no false accept in {hours:.1f} h"
+        title = f"enrolled from {n_clips} clip{'s' * (n_clips > 1)}: no false accept in {ground.hours:.1f} h"
         table = report.table(title, columns)
-        for word in sorted({r.word for r in recordings}):
-            said = [one for one in heard if one.recording.word == word]
+        for word, said in sorted(ground.heard.items()):
             if sum(len(v) >= n_clips for v in voices(said).values()) < 2:
                 continue
-            rows = [
-                _draw(net, weights, negatives, said, streams, hours, n_clips, rng)
-                for _ in range(QUICK_DRAWS if quick else DRAWS)
-            ]
-            table.row(
-                word, len(said), len(voices(said)), *(float(np.nanmean(x)) for x in zip(*rows, strict=True))
-            )
+            rows = [_draw(ground, said, n_clips, rng) for _ in range(QUICK_DRAWS if quick else DRAWS)]
+            table.row(word, len(said), len(voices(said)), *(_mean(x) for x in zip(*rows, strict=True)))
         if not table.rows:
             report.note("no word here that the embedding was not trained on and that two voices say")
             return
-        means = [float(np.nanmean([row[k] for row in table.rows])) for k in range(3, 7)]
+        means = [_mean([row[k] for row in table.rows]) for k in range(3, 7)]
         table.row("mean", None, None, *means)
         report.show(table)
         report.goal(f"{n_clips} clip{'s' * (n_clips > 1)}: missed %, other voices", means[0], goal)
 
 
-def _draw(
-    net: EmbeddingNet,
-    weights: Weights,
-    negatives: Negatives,
-    said: Sequence[Heard],
-    streams: Sequence[NDArray[np.float32]],
-    hours: float,
-    n_clips: int,
-    rng: np.random.Generator,
-) -> tuple[float, float, float, float]:
-    """Someone enrols: missed % of others and of the same voice with no false accept, then, at the head's
-    own threshold, missed % of others and false accepts an hour."""
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN where none is (a voice that has no other clips)."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def draw(
+    said: Sequence[Heard], n_clips: int, rng: np.random.Generator
+) -> tuple[list[Heard], list[Heard], list[Heard]]:
+    """Someone enrols: his recordings, others of the same voice, and some of other voices."""
     groups = voices(said)
     able = sorted(name for name, clips in groups.items() if len(clips) >= n_clips)
     mine = able[rng.integers(len(able))]
@@ -129,20 +161,20 @@ def _draw(
     enrolled = [groups[mine][k] for k in order[:n_clips]]
     own = [groups[mine][k] for k in order[n_clips:]]
     rest = [one for name, clips in groups.items() if name != mine for one in clips]
-    rest = [rest[k] for k in rng.permutation(len(rest))[:MOST_TESTS]]
-    head = fit_word(
-        [one.recording.wave for one in enrolled],
-        false_accepts_per_hour=FALSE_ACCEPTS_PER_HOUR,
-        weights=weights,
-        negatives=negatives,
-    )
-    stride, detector = net.config.stride, Detector()
-    smooths: list[Floats] = [detector.smooth(head_scores(head, x, stride)) for x in streams]
-    above_all = max(float(s.max()) for s in smooths) + 1e-9
-    false = sum(detector.events(s, head.threshold).size for s in smooths) / hours
+    return enrolled, own, [rest[k] for k in rng.permutation(len(rest))[:MOST_TESTS]]
+
+
+def _draw(
+    ground: Ground, said: Sequence[Heard], n_clips: int, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Missed % of others and of the same voice with no false accept, then, at the head's own threshold,
+    missed % of others and false accepts an hour."""
+    enrolled, own, rest = draw(said, n_clips, rng)
+    head = ground.fit([one.recording.wave for one in enrolled])
+    above_all, false = ground.judge(head)
     return (
-        missed_percent(head, rest, above_all, stride),
-        missed_percent(head, own, above_all, stride) if own else float("nan"),
-        missed_percent(head, rest, head.threshold, stride),
+        ground.missed(head, rest, above_all),
+        ground.missed(head, own, above_all) if own else float("nan"),
+        ground.missed(head, rest, head.threshold),
         false,
     )

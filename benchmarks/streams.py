@@ -7,7 +7,7 @@ columns path, speaker_group and split: then only what is marked "valid" is used.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,11 @@ class WordStream:
     ends: NDArray[np.int64]
 
 
-def read_recordings(folder: Path, split: str = "valid") -> list[Recording]:
-    """Every recording under a folder, or those of a split where an index says which those are."""
+def read_recordings(folder: Path, split: str = "valid", skip: Collection[str] = ()) -> list[Recording]:
+    """Every recording under a folder, or those of a split where an index says which those are.
+
+    - skip: folders in it that aren't read.
+    """
     if not folder.is_dir():
         raise ConfigError(f"folder {folder} does not exist")
     index = folder / "index.csv"
@@ -62,6 +65,8 @@ def read_recordings(folder: Path, split: str = "valid") -> list[Recording]:
     recordings = []
     for row in rows:
         word = row["path"].split("/")[0]
+        if word in skip:
+            continue
         group = row.get("speaker_group") or row.get("speaker") or row.get("class") or row["path"]
         recordings.append(
             Recording(word, f"{row.get('source', '')}/{group}", read_wave(folder / row["path"]))

@@ -85,7 +85,7 @@ def embedding_model(path):
     return save_weights(path, EmbeddingNet.net_name, config, tensors)
 
 
-def fit_tone(clips, *, false_accepts_per_hour, weights):
+def fit_tone(clips, *, shares, false_accepts_per_hour, weights):
     """In place of `fit_word`: a head for the first word's tone, whatever the recordings say."""
     weight = np.zeros(TAPS * 3, np.float32)
     weight[-3] = 20.0

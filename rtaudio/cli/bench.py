@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ def add_parser(verbs: Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     from rtaudio.cli.bench_text import failure_lines, print_report
     from rtaudio.cli.interrupts import Interrupts
-    from rtaudio.cli.terminal import note, print_json
+    from rtaudio.cli.terminal import Bar, note, print_json
     from rtaudio.nn.optional import require
     from rtaudio.tasks.bench import BenchSettings, run_bench
     from rtaudio.tasks.bench_compare import compare, read_report
@@ -121,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     if args.png:
         require("--png", "plot", "matplotlib")
         _check_folder(Path(args.png))
-    with Interrupts() as interrupts, Bar() as bar:
+    with Interrupts() as interrupts, Bar("measuring") as bar:
         report = run_bench(settings, bar.show, lambda: not interrupts.wanted)
     if old is not None:
         report["comparison"] = compare(old, report)
@@ -184,33 +183,3 @@ def _write(args: argparse.Namespace, report: dict[str, Any], old: dict[str, Any]
         from rtaudio.cli.bench_png import save_pictures
 
         save_pictures(report, Path(args.png))
-
-
-class Bar:
-    """A progress bar on stderr, where that is a terminal."""
-
-    def __init__(self) -> None:
-        self._progress: Any = None
-
-    def __enter__(self) -> Bar:
-        if sys.stderr.isatty():
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            from rtaudio.cli.terminal import console
-
-            columns = (TextColumn("measuring"), BarColumn(), TimeRemainingColumn())
-            # Twice a second: drawing takes processor time from what is measured.
-            self._progress = Progress(
-                *columns, console=console(stderr=True), refresh_per_second=2, transient=True
-            )
-            self._task = self._progress.add_task("", total=1.0)
-            self._progress.start()
-        return self
-
-    def show(self, share: float) -> None:
-        if self._progress is not None:
-            self._progress.update(self._task, completed=share)
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,3 +58,32 @@ def table(title: str, *columns: str, right: tuple[int, ...] = ()) -> Table:
     for index, column in enumerate(columns):
         made.add_column(column, justify="right" if index in right else "left")
     return made
+
+
+class Bar:
+    """A progress bar on stderr, where that is a terminal, beside what is being done."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._progress: Any = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+            # Twice a second: drawing takes processor time from what is measured.
+            self._progress = Progress(
+                *columns, console=console(stderr=True), refresh_per_second=2, transient=True
+            )
+            self._task = self._progress.add_task(self._what, total=1.0)
+            self._progress.start()
+        return self
+
+    def show(self, share: float, what: str | None = None) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=share, description=what)
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()

@@ -1,4 +1,4 @@
-"""`rtaudio train NET`: train one of the nets on a folder of recordings."""
+"""`rtaudio train NET`: train one of the nets on a folder of recordings; or a word, on synthetic speech."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from rtaudio.cli import train_keyword
 from rtaudio.cli.options import add_json, count, positive
 from rtaudio.errors import MissingLibraryError
 
@@ -23,10 +24,11 @@ NETS = {
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb `train` with its nets as verbs of its own."""
-    train = subparsers.add_parser("train", help="train a net by the project's own recipe (needs torch)")
+    train = subparsers.add_parser("train", help="train a net (needs torch), or a word by synthetic speech")
     nets = train.add_subparsers(dest="net", required=True, metavar="NET")
     for net, text in NETS.items():
         _add_net(nets.add_parser(net, help=text), net)
+    train_keyword.add_parser(nets)
 
 
 def _add_net(parser: argparse.ArgumentParser, net: str) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.kernels.window import make_window
@@ -116,12 +116,14 @@ def check_clip(wave: Samples) -> str | None:
 def fit_word(
     clips: Sequence[Samples],
     *,
+    shares: Sequence[float] | None = None,
     false_accepts_per_hour: float = 0.5,
     weights: Weights | None = None,
     negatives: Negatives | None = None,
 ) -> WordHead:
     """A head for the word that the recordings (float32 at 16 kHz) say.
 
+    - shares: what each recording counts for, beside the others; all the same unless given.
     - weights, negatives: of the embedding; the shipped ones unless given.
 
     Raises ConfigError where there is no recording, or one that `check_clip` objects to.
@@ -137,9 +139,10 @@ def fit_word(
     net = EmbeddingNet.from_weights(weights)
     negatives = negatives or load_negatives(weights)
     rng = np.random.default_rng(0)  # the same recordings give the same head
-    examples = np.concatenate([word_windows(net, clip, rng) for clip in clips])
-    windows = negatives.windows()
-    weight, bias = fit_logistic(examples, np.concatenate(windows)[::FITTED_SHARE])
+    found = [word_windows(net, clip, rng) for clip in clips]
+    counts = np.repeat(np.ones(len(clips)) if shares is None else shares, [len(one) for one in found])
+    examples, windows = np.concatenate(found), negatives.windows()
+    weight, bias = fit_logistic(examples, np.concatenate(windows)[::FITTED_SHARE], counts)
     limit = tail_threshold([x @ weight + bias for x in windows], negatives.hours, false_accepts_per_hour)
     ahead = float(np.median(examples @ weight + bias)) - limit
     scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(float(np.linalg.norm(weight)), 1e-9)
@@ -184,16 +187,19 @@ def embed(net: EmbeddingNet, wave: Samples) -> NDArray[np.float32]:
 
 
 def fit_logistic(
-    positives: NDArray[np.float32], negatives: NDArray[np.float32]
+    positives: NDArray[np.float32], negatives: NDArray[np.float32], counts: ArrayLike = 1.0
 ) -> tuple[NDArray[np.float32], float]:
     """Weight and bias of a logistic regression, both classes weighing the same, by Newton's method.
+
+    - counts: what each positive counts for among them.
 
     Starts from, and is drawn towards, no weights at all: RIDGE is of their squares.
     """
     x = np.vstack([positives, negatives]).astype(np.float64)
     x = np.hstack([x, np.ones((len(x), 1))])
     y = np.r_[np.ones(len(positives)), np.zeros(len(negatives))]
-    share = np.where(y > 0, 0.5 / len(positives), 0.5 / len(negatives))
+    counted = np.broadcast_to(np.asarray(counts, np.float64), len(positives))
+    share = 0.5 * np.r_[counted / counted.sum(), np.full(len(negatives), 1 / len(negatives))]
     decay = np.full(x.shape[1], RIDGE)
     decay[-1] = 1e-9
     w = np.zeros(x.shape[1])

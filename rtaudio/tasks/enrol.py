@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,20 +91,40 @@ def enrol(
     teach a word, WeightsError where the embedding net is missing.
     """
     embedding = load_weights(find_weights(EMBEDDING_MODEL))
+    check_clips(clips)
+    word = fitted(name, clips, embedding, false_accepts=false_accepts, recordings=len(clips))
+    return word, [clip.name for clip in clips if not recognised(word, embedding, clip.wave)]
+
+
+def check_clips(clips: Sequence[Clip]) -> None:
+    """Raise ConfigError for recordings that can't teach a word, together or one by one."""
     if not 1 <= len(clips) <= MOST_CLIPS:
         raise ConfigError(f"a word takes from 1 to {MOST_CLIPS} recordings, not {len(clips)}")
     for clip in clips:
         if wrong := trouble_with(clip.wave):
             raise ConfigError(f"{clip.name}: {wrong}")
     _refuse_copies(clips)
-    head = fit_word([clip.wave for clip in clips], false_accepts_per_hour=false_accepts, weights=embedding)
-    card = {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "recordings": len(clips),
-        "false_accepts_per_hour": false_accepts,
-    }
-    word = UserWord(name, head, digest(embedding.tensors), card)
-    return word, [clip.name for clip in clips if not _recognised(word, embedding, clip.wave)]
+
+
+def fitted(
+    name: str,
+    clips: Sequence[Clip],
+    embedding: Weights,
+    *,
+    false_accepts: float,
+    shares: Sequence[float] | None = None,
+    **card: Any,
+) -> UserWord:
+    """A word from recordings that were checked; `shares` as for `fit_word`, `card`: what else to note."""
+    head = fit_word(
+        [clip.wave for clip in clips],
+        shares=shares,
+        false_accepts_per_hour=false_accepts,
+        weights=embedding,
+    )
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    card = {"made": made, "false_accepts_per_hour": false_accepts, **card}
+    return UserWord(name, head, digest(embedding.tensors), card)
 
 
 def _refuse_copies(clips: Sequence[Clip]) -> None:
@@ -121,7 +142,7 @@ def _refuse_copies(clips: Sequence[Clip]) -> None:
                 )
 
 
-def _recognised(word: UserWord, embedding: Weights, wave: Samples) -> bool:
+def recognised(word: UserWord, embedding: Weights, wave: Samples) -> bool:
     """Whether a spotter with this word alone hears it in a recording, with silence around."""
     spotter = Spotter(
         [WordNet.from_weights(embedding, [word.head])], [word.name], threshold=word.head.threshold

@@ -66,7 +66,7 @@ def test_warm_imports_every_kernel(rtaudio):
 
 
 @pytest.mark.parametrize(
-    "verb", [*(verb for verb in VERBS if verb != "train"), *(f"train {net}" for net in NETS)]
+    "verb", [*(verb for verb in VERBS if verb != "train"), *(f"train {net}" for net in NETS), "train keyword"]
 )
 def test_every_verb_has_json(rtaudio, verb):
     code, out, _ = rtaudio(*verb.replace("_", "-").split(), "--help")

@@ -182,3 +182,21 @@ def test_logistic_regression_separates_what_can_be_separated():
     weight, bias = fit_logistic(positives.astype(np.float32), negatives.astype(np.float32))
     assert (positives @ weight + bias > 0).all()
     assert (negatives @ weight + bias < 0).all()
+
+
+def test_counting_twice_is_being_there_twice():
+    rng = np.random.default_rng(0)
+    positives = rng.normal(0.3, 0.5, (20, 5)).astype(np.float32)
+    negatives = rng.normal(-0.3, 0.5, (200, 5)).astype(np.float32)
+    twice = fit_logistic(np.concatenate([positives, positives[:7]]), negatives)
+    counted = fit_logistic(positives, negatives, np.r_[np.full(7, 2.0), np.ones(13)])
+    np.testing.assert_allclose(counted[0], twice[0], rtol=1e-4)
+    assert counted[1] == pytest.approx(twice[1], rel=1e-4)
+
+
+def test_what_counts_more_is_heard_better(weights, negatives):
+    clips = [word(MELODY), word((2000, 300, 300))]
+    asked = {"false_accepts_per_hour": RATE_ASKED, "weights": weights, "negatives": negatives}
+    first, second = (fit_word(clips, shares=shares, **asked) for shares in ((0.99, 0.01), (0.01, 0.99)))
+    assert peak(first, weights, clips[0]) > peak(second, weights, clips[0])
+    assert peak(first, weights, clips[1]) < peak(second, weights, clips[1])

@@ -1,0 +1,75 @@
+"""Words taught by synthesisers, by three recordings, and by both: how many other people's are missed.
+
+Part of `benchmarks.keywords`, and of `rtaudio train keyword` the proof. Words of the data that are
+ordinary phrases, and that the embedding was not trained on; who enrols is drawn anew several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.enrolment import Ground, draw, read_ground, run_enrolment
+from benchmarks.report import Report
+from benchmarks.streams import Samples
+from rtaudio.errors import RtaudioError
+from rtaudio.tasks.synthetic import OWN_SHARE, check_installed, synthesise
+from rtaudio.training.synthesisers import PROGRAMS, installed
+
+PHRASES = {"snowboy": "snowboy", "view_glass": "view glass", "amelia": "amelia"}
+N_OWN = 3
+DRAWS, QUICK_DRAWS = 4, 1
+QUICK_WORDS, QUICK_EACH = 1, 10
+
+
+def run_own_words(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
+    """What users teach: from recordings, and from synthetic speech."""
+    try:
+        ground = read_ground(data, others, quick)
+    except RtaudioError as error:
+        report.note(f"no enrolment: {error}")
+        return
+    run_enrolment(report, ground, quick)
+    run_synthetic(report, ground, quick)
+
+
+def run_synthetic(report: Report, ground: Ground, quick: bool) -> None:
+    """The table: missed with no false accept in the streams, and at the word's own threshold."""
+    ways = ("made", f"{N_OWN} clips", "both")
+    columns = ["word", "made", *(f"{way}, missed %" for way in ways), *(f"{way}, own t." for way in ways)]
+    title = f"made by synthesisers, {N_OWN} clips, both: no false accept in {ground.hours:.1f} h"
+    table = report.table(title, columns)
+    try:
+        check_installed()
+        for word, phrase in list(PHRASES.items())[: QUICK_WORDS if quick else None]:
+            if word in ground.heard:
+                table.row(word, *_missed(ground, word, phrase, quick))
+    except RtaudioError as error:
+        report.note(f"no words from synthetic speech: {error}")
+        return
+    if not table.rows:
+        report.note(f"no words from synthetic speech: no recordings of {', '.join(PHRASES)}")
+        return
+    table.row("mean", None, *(float(np.mean([row[k] for row in table.rows])) for k in range(2, len(columns))))
+    report.show(table)
+    report.note(f"own t.: at the word's own threshold; made by {' and '.join(installed())}")
+    for program in set(PROGRAMS) - set(installed()):
+        report.note(f"{program} is not installed: the other family alone made words")
+
+
+def _missed(ground: Ground, word: str, phrase: str, quick: bool) -> list[float]:
+    """Synthetic recordings; then missed % of other voices, in each way, above all streams and at its own."""
+    sources, _ = synthesise(phrase, lambda *_: None)
+    made = [clip.wave for source in sources for clip in source.clips[: QUICK_EACH if quick else None]]
+    alone, rng = ground.fit(made), np.random.default_rng(0)
+    rows = []
+    for _ in range(QUICK_DRAWS if quick else DRAWS):
+        enrolled, _, rest = draw(ground.heard[word], N_OWN, rng)
+        own = [one.recording.wave for one in enrolled]
+        shares = [OWN_SHARE / len(own)] * len(own) + [(1 - OWN_SHARE) / len(made)] * len(made)
+        heads = (alone, ground.fit(own), ground.fit([*own, *made], shares))
+        above = [ground.missed(head, rest, ground.judge(head)[0]) for head in heads]
+        rows.append(above + [ground.missed(head, rest, head.threshold) for head in heads])
+    return [len(made), *np.mean(rows, axis=0).tolist()]

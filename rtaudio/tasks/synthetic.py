@@ -1,0 +1,173 @@
+"""Teach a word that nobody says: synthesisers do, in many voices, perhaps beside recordings of one's own.
+
+What came of it is tried on what was left out: a family of synthesisers, or one's own recordings. That is
+kinder than life is, for people's voices differ more than one family's do from another's.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rtaudio.errors import ConfigError, MissingLibraryError
+from rtaudio.nn.enrolment import check_clip
+from rtaudio.nn.weights import find_weights, load_weights
+from rtaudio.tasks.enrol import Clip, check_clips, fitted, recognised
+from rtaudio.tasks.spot import DEFAULT_FALSE_ACCEPTS, EMBEDDING_MODEL
+from rtaudio.tasks.words import UserWord
+from rtaudio.training.synthesisers import FAILURES, PROGRAMS, installed, manners, speak
+
+EACH = 24
+"""Recordings by each family: of espeak-ng's voices twice each, of flite's six times."""
+LEAST = 8
+"""Of them, for a family to be of use."""
+MOST_LETTERS = 40
+"""The longest that most voices say within the 3 s of a word."""
+OWN = "your own"
+OWN_SHARE = 0.5
+"""Of what a word is fitted to, however few they are: real voices beside made ones."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is, and of how much."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Recordings of a word by one family of synthesisers, or by people (`OWN`)."""
+
+    name: str
+    clips: tuple[Clip, ...]
+    voices: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """How many recordings of a source are recognised by a word that was taught by the others alone."""
+
+    left_out: str
+    recordings: int
+    found: int
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A word, and what it was taught by and tried on."""
+
+    word: UserWord
+    sources: tuple[Source, ...]
+    checks: tuple[Check, ...]
+
+
+def check_phrase(phrase: str) -> str:
+    """A phrase that an English voice can say, its spaces made single. Raises ConfigError for any other."""
+    plain = " ".join(phrase.split())
+    letters = plain.replace(" ", "").replace("'", "").replace("-", "")
+    if not letters:
+        raise ConfigError(f"{phrase!r} has no word in it")
+    if not (letters.isalpha() and letters.isascii()):
+        raise ConfigError(
+            f"{phrase!r}: the voices are English; write it in the letters a to z, as it is said, numbers too"
+        )
+    if len(letters) > MOST_LETTERS:
+        raise ConfigError(f"{len(letters)} letters are too many for a word: {MOST_LETTERS} at most")
+    return plain
+
+
+def check_installed() -> None:
+    """Raise MissingLibraryError where there is no synthesiser."""
+    if not installed():
+        programs = " ".join(PROGRAMS)
+        raise MissingLibraryError(f"no synthesiser is installed: sudo apt install {programs}")
+
+
+def synthesise(phrase: str, on_progress: Progress) -> tuple[list[Source], list[str]]:
+    """The phrase by each family that can say it, and what is wrong with the others.
+
+    Raises ConfigError where none can.
+    """
+    sources, troubles, families = [], [], installed()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, program in enumerate(families):
+
+            def told(done: int, before: int = EACH * number, program: str = program) -> None:
+                on_progress(f"{program} speaks", before + done, EACH * len(families))
+
+            source, wrong = _spoken(phrase, program, Path(folder) / "spoken.wav", told)
+            if len(source.clips) >= LEAST:
+                sources.append(source)
+            else:
+                troubles.append(f"{program}: {wrong}")
+    if not sources:
+        raise ConfigError(f"no synthesiser here can say {phrase!r}: {'; '.join(troubles)}")
+    return sources, troubles
+
+
+def _spoken(phrase: str, program: str, path: Path, told: Callable[[int], None]) -> tuple[Source, str]:
+    """What a family made of the phrase, and what went wrong last."""
+    clips, voices, wrong = [], set(), ""
+    for done, manner in enumerate(manners(program, EACH), 1):
+        try:
+            wave = speak(phrase, manner, path)
+        except subprocess.TimeoutExpired:
+            wrong = "doesn't come to an end"
+            break
+        except FAILURES:
+            wrong = f"fails as the voice {manner.voice}"
+            continue
+        finally:
+            told(done)
+        if trouble := check_clip(wave):
+            wrong = f"what it says is {trouble}"
+            continue
+        clips.append(Clip(f"{program}, {manner.voice}", wave))
+        voices.add(manner.voice)
+    return Source(program, tuple(clips), len(voices)), wrong
+
+
+def teach(
+    name: str,
+    spoken: Sequence[Source],
+    own: Sequence[Clip] = (),
+    *,
+    false_accepts: float = DEFAULT_FALSE_ACCEPTS,
+    on_progress: Progress = lambda *_: None,
+) -> Taught:
+    """A word from synthetic recordings and perhaps one's own, tried on each source in turn left out.
+
+    Nothing is written: `save_word` does. Raises ConfigError for recordings that can't teach a word.
+    """
+    embedding = load_weights(find_weights(EMBEDDING_MODEL))
+    sources = list(spoken)
+    if own:
+        check_clips(own)
+        sources.append(Source(OWN, tuple(own), 1))
+
+    def fit(sources: Sequence[Source]) -> UserWord:
+        clips = [clip for source in sources for clip in source.clips]
+        counts = {source.name: len(source.clips) for source in sources}
+        shares = _shares(sources)
+        card = {"recordings": len(clips), "by": counts}
+        return fitted(name, clips, embedding, false_accepts=false_accepts, shares=shares, **card)
+
+    checks: list[Check] = []
+    rounds = len(sources) if len(sources) > 1 else 0
+    for done, source in enumerate(sources[:rounds]):
+        on_progress(f"tried without {source.name}", done, rounds + 1)
+        word = fit([other for other in sources if other is not source])
+        found = sum(recognised(word, embedding, clip.wave) for clip in source.clips)
+        checks.append(Check(source.name, len(source.clips), found))
+    on_progress("fitted to all", rounds, rounds + 1)
+    word = fit(sources)
+    word.card["checks"] = [asdict(check) for check in checks]
+    return Taught(word, tuple(sources), tuple(checks))
+
+
+def _shares(sources: Sequence[Source]) -> list[float]:
+    """What each recording counts for: one's own, together, OWN_SHARE of all, where there are others."""
+    made = sum(len(source.clips) for source in sources if source.name != OWN)
+    own = sum(len(source.clips) for source in sources) - made
+    share = {True: OWN_SHARE / max(own, 1), False: (1 - OWN_SHARE) / max(made, 1)}
+    return [share[source.name == OWN] for source in sources for _ in source.clips]
