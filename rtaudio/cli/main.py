@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from rtaudio.cli.interrupts import LostInterrupts
 from rtaudio.errors import RtaudioError
+from rtaudio.stream.lost import any_lost
 
 VERBS = (
     "demo",
@@ -99,7 +100,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; returns the exit code, or ends the process where a thread hangs."""
+    code = _run(argv)
+    if any_lost():
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     interrupts: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -12,9 +12,11 @@ from rtaudio.errors import ConfigError
 from rtaudio.kernels import worker as k
 from rtaudio.kernels.ring import Ring
 from rtaudio.stream.arena import Arena
+from rtaudio.stream.lost import give_up
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 
 QUEUE_HOPS = 8  # handed over and not yet taken; more would only be processed to be dropped
+GIVE_UP_S = 10.0  # a hop under way that long after it was told to end won't
 IDLE_S = 5e-4  # how long the worker sleeps when there is no hop: 1/20 of one of 10 ms
 
 
@@ -136,25 +138,29 @@ class WorkerStage(NativeStage):
 
     def start(self) -> None:
         """Begin to work in a thread; the engine calls this."""
-        self._stop.clear()
+        self._stop = threading.Event()
         self.failure = None
-        self._thread = threading.Thread(target=self._run, name="rtaudio-worker", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(self._stop,), name="rtaudio-worker", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
         getattr(self.inner, "abort", lambda: None)()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(GIVE_UP_S)
+            if self._thread.is_alive():
+                give_up(self._thread)
             self._thread = None
 
-    def _run(self) -> None:
+    def _run(self, stop: threading.Event) -> None:
         try:
-            while not self._stop.is_set():
+            while not stop.is_set():
                 if not self._work_off():
-                    self._stop.wait(IDLE_S)
+                    stop.wait(IDLE_S)
         except Exception as error:
-            if not self._stop.is_set():
+            if not stop.is_set():
                 self.failure = error
 
     def _work_off(self) -> bool:

@@ -59,7 +59,6 @@ class NativeBackend:
     """Native stages, as the live engine runs them."""
 
     gil_free = True
-    busy_since = 0.0
 
     def __init__(
         self, name: str, stages: tuple[str, ...], native: Sequence[NativeStage], hops: Samples
@@ -68,7 +67,10 @@ class NativeBackend:
         self.error: Exception | None = None
         self._timer, self._hops, self._done = NativeTimer(native), hops, 0
         self._out = np.zeros((len(hops), native[-1].out_spec.size), np.float32)
-        self._times = HopTimes(np.zeros((0, len(native) + 2), np.int64), 0)
+
+    @property
+    def busy_since(self) -> float:
+        return self._timer.busy_since
 
     def run(self, n_hops: int, period_ns: int) -> HopTimes:
         self._out.fill(0.0)
@@ -76,9 +78,8 @@ class NativeBackend:
         good = self._good(len(marks))
         if good < len(marks):
             self.error = not_finite(self._done + good)
-        self._times = HopTimes(marks[:good], period_ns)
         self._done += good
-        return self._times
+        return HopTimes(marks[:good], period_ns)
 
     def _good(self, n: int) -> int:
         """Hops of n before the first whose output shows NaN or infinity. Told after the run, natively
@@ -88,7 +89,7 @@ class NativeBackend:
         return int((bad + (n - 1 - bad) // rows * rows).min()) if bad.size else n
 
     def so_far(self) -> HopTimes:
-        return self._times
+        return self._timer.so_far()
 
     def stop(self) -> None:
         self._timer.stop()

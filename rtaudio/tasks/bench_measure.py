@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from rtaudio.engine.priority import PriorityResult, raise_priority
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.hang_guard import LIMIT_S
+from rtaudio.stream.lost import give_up
 from rtaudio.tasks.bench_backends import Backend
 from rtaudio.tasks.bench_summary import Runs
 from rtaudio.tasks.energy import EnergyMeter
@@ -64,6 +65,8 @@ class Measurement:
                 progress(min((time.monotonic() - begun) / self._seconds, 1.0))
                 thread.join(POLL_S)
                 left = self._without_hung(turns)
+            if left is not turns:
+                give_up(thread)
             turns = left
         if self._error is not None:
             raise self._error
@@ -103,7 +106,9 @@ class Measurement:
     def _without_hung(self, turns: Turns) -> Turns:
         """The same turns; or, where the hop under way hangs, those of the others, to go on with.
 
-        The thread that hangs can't be ended. It finds nothing left to do, should it ever come back.
+        The thread that hangs can't be ended, and is given up. It finds nothing left to do, should it
+        ever come back. (A hop that hangs with the interpreter's lock would stop this thread, too; no
+        model's does: ONNX Runtime, torch and our own kernels let go of it.)
         """
         first = turns[:1]  # in one go: the other thread takes turns away
         if not first:

@@ -7,11 +7,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from html import unescape
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from program import ENVIRONMENT
 
 from rtaudio.cli.bench_page import page
 from rtaudio.cli.bench_png import save_pictures
@@ -383,6 +386,38 @@ def test_a_model_that_goes_wrong_is_named_and_the_other_is_told(rtaudio, model, 
     assert failed["failure"] in unescape(html.read_text())
     assert failed["warm_hops"] in (20, 21)
     assert (kept["failure"], kept["hops"]) == ("", 20)
+
+
+STUCK = """
+import functools, sys
+from rtaudio.cli.main import main
+from rtaudio.stream.pipeline import Pipeline
+from rtaudio.tasks import bench, bench_backends
+from tests.stuck import Stuck
+
+stages = bench_backends.denoise_stages
+
+def with_a_stuck_one(*arguments):
+    *others, last = stages(*arguments)
+    return *others, Pipeline([last, Stuck(*last.out_spec.shape, 250)])
+
+bench_backends.denoise_stages = with_a_stuck_one
+bench.Measurement = functools.partial(bench.Measurement, hang_s=0.3)
+sys.exit(main())
+"""
+
+
+def test_native_code_that_hangs_does_not_keep_the_program(model, tmp_path):
+    """In a process of its own: its thread can't be ended."""
+    file = tmp_path / "report.json"
+    arguments = ["bench", "--duration", SECONDS, "--model", model, "vad", "--json", str(file)]
+    command = [sys.executable, "-c", STUCK, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    name = Path(model).name
+    assert (done.returncode, done.stderr) == (2, f"rtaudio: {name} native hop 250 was not done after 0.3 s\n")
+    assert done.stdout.startswith(f"{name}: does not run: native hop 250 was not done after 0.3 s")
+    failed, kept = json.loads(file.read_text())["backends"]
+    assert (failed["warm_hops"] + failed["hops"], kept["failure"], kept["hops"]) == (250, "", 20)
 
 
 def test_a_model_that_fails_leaves_what_was_measured_of_it(rtaudio, model, monkeypatch, tmp_path):

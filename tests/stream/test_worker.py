@@ -10,10 +10,11 @@ from rtaudio.dsp.delay import Delay
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.worker import AWAKE_HOPS, TAGS, WARM_HOPS
+from rtaudio.stream.lost import any_lost
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.stage import Spec
+from rtaudio.stream.stage import NativeStage, Spec
 from rtaudio.stream.worker import WorkerStage
 
 HOP, RATE = 480, 48000
@@ -38,6 +39,18 @@ class Negate:
 
     def reset(self):
         self.hops = 0
+
+
+class Hang(Negate):
+    """Is held up at once, and says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.reached = threading.Event(), threading.Event()
+
+    def process(self, x, out):
+        self.reached.set()
+        super().process(x, out)
 
 
 def delayed(x, hops, sign=-1):
@@ -269,6 +282,23 @@ def test_live_a_stuck_worker_costs_hops_and_never_the_stream():
     assert stats.hops >= 20
     assert stats.late_worker_hops >= 15
     assert stats.ring_overflows == 0
+
+
+def test_a_worker_that_hangs_is_given_up_and_a_new_one_works(monkeypatch):
+    monkeypatch.setattr("rtaudio.stream.worker.GIVE_UP_S", 0.05)
+    inner = Hang()
+    worker = WorkerStage(inner)
+    worker.start()
+    NativeStage.process(worker, NOISE[:HOP], np.empty(HOP, np.float32))
+    assert inner.reached.wait(10)
+    (hung,) = [thread for thread in threading.enumerate() if thread.name == "rtaudio-worker"]
+    worker.stop()
+    assert any_lost()
+    worker.start()
+    worker.stop()
+    inner.gate.set()
+    hung.join(10)
+    assert not any_lost()
 
 
 def test_misuse_is_named():
