@@ -27,6 +27,7 @@ from rtaudio.cli.bench_text import (
     overhead_words,
     pace_words,
     round_trip_line,
+    streams_words,
     wake_of,
 )
 from rtaudio.cli.charts import forest, stacked_bar, streams_chart, tail_chart, timeline
@@ -206,8 +207,8 @@ def _compute(report: dict[str, Any]) -> str:
 def _streams(report: dict[str, Any]) -> str:
     rows = report["streams"]
     words = (
-        f"All in one step that reads the weights once. {streams_line(rows)}. The tail is the furthest "
-        "percentile that so many hops can tell."
+        f"{streams_words(report)}: {streams_line(rows)}. One step for all reads the weights once. The tail "
+        "is the furthest percentile that so many hops can tell."
     )
     charts = [
         streams_chart(points, model["period_us"], f"streams{i or ''}")

@@ -15,7 +15,7 @@ from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_measure import ROUNDS, Measurement, Progress
 from rtaudio.tasks.bench_subject import Subject, build_subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
-from rtaudio.tasks.denoise import build_denoiser, is_onnx
+from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 2
@@ -94,7 +94,7 @@ def run_bench(
     """
     chosen = [(name, device) for name in settings.backends for device in settings.devices_of(name)]
     subjects = [build_subject(model, chosen) for model in settings.models]
-    _check_denoisers(settings, subjects)
+    _check_asked(settings, subjects)
     owners = [subject for subject in subjects for _ in subject.backends]
     backends = [backend for subject in subjects for backend in subject.backends]
     here = environment()
@@ -126,15 +126,16 @@ def run_bench(
     }
 
 
-def _check_denoisers(settings: BenchSettings, subjects: Sequence[Subject]) -> None:
-    """ConfigError where something is asked for that is made for our denoisers, of another model."""
-    if not (settings.hops_ms or settings.streams or settings.server):
-        return
-    for model, subject in zip(settings.models, subjects, strict=True):
-        if is_onnx(model) or not subject.denoises:
+def _check_asked(settings: BenchSettings, subjects: Sequence[Subject]) -> None:
+    """ConfigError where something is asked of a model that it has not to give."""
+    for subject in subjects:
+        name, period_ms = subject.facts["name"], subject.period_ns / 1e6
+        if settings.hops_ms and subject.anew is None:
             raise ConfigError(
-                f"other paces, streams and servers are for rtaudio's own denoisers, not {model}"
+                f"{name}: its file fixes the hop at {period_ms:g} ms, so there is no other pace"
             )
+        if settings.server and not subject.denoises:
+            raise ConfigError(f"{name} gives no sound, so there is no round trip through it")
 
 
 def _judged(subject: Subject, budget_ms: float, told: list[dict[str, Any]]) -> dict[str, Any]:
@@ -174,14 +175,12 @@ def _measure_grids(
     paces: list[Row] = []
     streams: list[Row] = []
     share_s = settings.duration_s / len(subjects)
-    precision = "int8" if settings.backends[0] == "int8" else "float32"
+    hops_ms, sizes = settings.hops_ms, settings.streams
     for subject in subjects:
-        name, hops_ms, sizes = subject.facts["name"], settings.hops_ms, settings.streams
         if wanted():
-            paces += measure_paces(measure(share_s, len(hops_ms)), name, hops_ms)
+            paces += measure_paces(measure(share_s, len(hops_ms)), subject, hops_ms)
         if wanted():
-            one_step = measure(share_s, len(sizes))
-            streams += measure_streams(one_step, name, sizes, subject.period_ns, precision)
+            streams += measure_streams(measure(share_s, len(sizes)), subject, sizes)
     return paces, streams
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.optional import require
 from rtaudio.nn.threads import use_one_thread
 from rtaudio.nn.weights import Weights
+from rtaudio.stream.batch import batched
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 from rtaudio.stream.timing import CallTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
 from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
@@ -148,6 +150,29 @@ def stage_backend(name: str, stage: Stage, hops: Samples, what: str = "model") -
     """A stage in Python as a whole."""
     out = np.zeros(stage.out_spec.shape, np.float32)
     return CallBackend(name, (what,), [lambda k: stage.process(hops[k % len(hops)], out)], out)
+
+
+APART_HOPS = 100
+"""Streams are the same recording, each so many hops further on: they don't need the same at a time."""
+
+
+def batch_backend(stage: NativeStage, streams: int, hops: Samples) -> Backend:
+    """So many of a native stage in one native step (`stream.batch`)."""
+    places = (np.arange(100)[:, None] + APART_HOPS * np.arange(streams)) % len(hops)
+    x = np.ascontiguousarray(hops[places].reshape(100, -1))
+    return NativeBackend(f"{streams} streams", ("step",), [batched(stage, streams)], x)
+
+
+def turns_backend(stage: Stage, streams: int, hops: Samples) -> Backend:
+    """So many copies of a stage in Python, called one after the other each hop."""
+    stages = [copy.deepcopy(stage) for _ in range(streams)]
+    out = np.zeros((streams, *stage.out_spec.shape), np.float32)
+
+    def hop(k: int) -> None:
+        for i, one in enumerate(stages):
+            one.process(hops[(k + APART_HOPS * i) % len(hops)], out[i])
+
+    return CallBackend(f"{streams} streams", ("streams",), [hop], out)
 
 
 def net_backend(

@@ -150,6 +150,7 @@ def grid(model_name, key, *values):
         "response_us": told,
         "deadline_misses": 2,
         "rtf": 0.1,
+        "step": "in one step",
     }
     return [{key: value, **row, "fits": False, "failure": "", "judged_by": "p99.9"} for value in values]
 
@@ -166,7 +167,12 @@ def test_other_paces_streams_and_the_round_trip_are_told_and_drawn(rtaudio, mode
     for row in report["paces"] + report["streams"]:
         assert row["hops"] > 0
         assert row["response_us"]["max"] >= row["compute_us"]["p50"] > 0
-    for words in ("own hop is 10 ms", "on one core", "measured by chirp: 20.0 ms", "declared there: 18.5 ms"):
+    for words in (
+        "own hop is 10 ms",
+        "Streams on one core, in one step",
+        "measured by chirp: 20.0 ms",
+        "declared there: 18.5 ms",
+    ):
         assert words in out
     root, _ = elements(html.read_text())
     assert {"streams", "roundtrip"} <= {svg.get("id") for svg in root.iter("svg")}
@@ -362,9 +368,29 @@ def test_nets_that_listen_are_measured_too(rtaudio):
     assert all(
         m["sample_rate"] == 16000 and m["verdict"]["parts_ms"]["algorithmic"] == 0 for m in told["models"]
     )
-    for arguments in (["--streams", "2"], ["--hop", "5ms"], ["--jack"], ["--backend", "onnx"]):
+    for arguments in (["--jack"], ["--backend", "onnx"]):
         code, out, err = rtaudio("bench", "--duration", SECONDS, "--model", "vad", *arguments)
         assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_paces_and_streams_of_models_of_every_kind(rtaudio, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from tests import onnx_twins as twins
+
+    twin = twins.manifest_of(twins.many_states(tmp_path / "twin.onnx", 3))
+    code, out, _ = rtaudio(
+        "bench", "--duration", SECONDS, "--model", "vad", twin, "standard", "--streams", "1,3"
+    )
+    assert code == 0
+    way = "one after the other"
+    assert f"Streams on one core: vad {way}, twin.toml {way}, standard in one step" in " ".join(out.split())
+    code, out, _ = rtaudio("bench", "--duration", SECONDS, "--model", "vad", "--hop", "5ms", "--json")
+    assert code == 0
+    assert json.loads(out)["paces"][0]["hops"] == 80
+    code, out, err = rtaudio("bench", "--model", twin, "--hop", "5ms")
+    assert (code, out) == (2, "")
+    assert err == f"rtaudio: {twin}: its file fixes the hop at 10 ms, so there is no other pace\n"
 
 
 @pytest.mark.parametrize("how", ["crash", "shape", "nan", "hang"])
