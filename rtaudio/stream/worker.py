@@ -29,7 +29,9 @@ class WorkerStage(NativeStage):
     same as live whenever the worker is in time.
 
     A stage that raises ends its worker, not the stream: dry sound goes on, and `failure` says why.
-    One with a method `abort` is told to give up when the worker shall stop.
+    One with a method `abort` is told to give up when the worker shall stop. One with an attribute `hop`
+    finds the number of its hop there: hops that were too many for it count as well, and where the engine
+    resets the pipeline in mid-stream, the count goes on.
 
     - spare: a native stage that does the same. It costs nothing until a hop is late: then it
       starts, new, and soon stands in for late hops (`rtaudio.kernels.worker`), where without it,
@@ -79,6 +81,7 @@ class WorkerStage(NativeStage):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failure: Exception | None = None
+        self._hop = 0
 
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
@@ -90,6 +93,7 @@ class WorkerStage(NativeStage):
     def reset(self) -> None:
         super().reset()
         self.inner.reset()
+        self._hop = 0
         self.arena["counts"][:] = 0
         self.arena["flags"][k.WAS_RESET] = 0
         for ring in (self._in, self._out):
@@ -172,6 +176,9 @@ class WorkerStage(NativeStage):
                 self.inner.reset()
                 frame[0] = -1 - frame[0]
             result[0] = frame[0]
+            self._hop += (int(frame[0]) - self._hop) % k.TAGS
+            if hasattr(self.inner, "hop"):
+                self.inner.hop = self._hop
             self.inner.process(frame[1:], result[1:])
             self._out.push(result)
             worked = True

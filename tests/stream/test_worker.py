@@ -152,6 +152,46 @@ def test_hops_are_numbered_modulo_what_a_float_counts():
     assert stage.late_hops == 2  # the two that were never handed over
 
 
+class Numbered(Negate):
+    """Notes the number of each hop it gets."""
+
+    hop = 0
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = []
+
+    def process(self, x, out):
+        super().process(x, out)
+        self.numbers.append(self.hop)
+
+
+def test_hops_keep_their_numbers_over_those_left_out_and_the_engines_reset():
+    inner = Numbered()
+    worker, out = WorkerStage(inner), np.empty(HOP, np.float32)
+
+    def hear(n, worked_off=True):
+        for _ in range(n):
+            NativeStage.process(worker, NOISE[:HOP], out)
+            if worked_off:
+                worker.work_off()
+
+    hear(3)
+    worker.arena.reset()  # as the engine does
+    hear(2)
+    hear(40, worked_off=False)
+    worker.work_off()
+    assert inner.numbers[:5] == list(range(5))
+    waited = inner.numbers[5:]
+    assert waited == list(range(5, 5 + len(waited)))
+    assert 0 < len(waited) < 40
+    hear(1)
+    assert inner.numbers[-1] == 45
+    worker.reset()
+    hear(1)
+    assert inner.numbers[-1] == 0
+
+
 def test_late_results_leave_no_step_in_short_hops():
     """16 samples are too short for the step from wet to dry to fade: it goes on in the next hop."""
     short = Negate()
