@@ -56,10 +56,15 @@ class BenchSettings:
             for name in names:
                 if name not in known:
                     raise ConfigError(f"unknown {what} {name!r}; there are: {', '.join(known)}")
-        for what, given in (("models", self.models), ("backends", self.backends)):
+        lists = (("models", self.models), ("backends", self.backends), ("devices", self.devices))
+        for what, given in lists:
             if not given or len(set(given)) < len(given):
                 named_once = ",".join(map(str, given))
                 raise ConfigError(f"{what}={named_once!r} must be one or more, each named once")
+        for device in self.devices:
+            if not any(device in self.devices_of(name) for name in self.backends):
+                there_is = ", ".join(DEVICES[device])
+                raise ConfigError(f"no backend was named that runs on {device}; there is: {there_is}")
         for name in self.backends:
             if not self.devices_of(name):
                 raise ConfigError(f"the backend {name} does not run on {' or '.join(self.devices)}")

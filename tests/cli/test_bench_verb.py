@@ -228,6 +228,8 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
         ["--jack", "--pulse"],
         ["--device", "tpu"],
         ["--device", "cuda"],  # native runs on the CPU
+        ["--device", "cpu,cuda"],
+        ["--device", "cpu,cpu"],
         ["--model", "mystery"],
         ["--compare", "nowhere.json"],
         ["--json", "nowhere/report.json"],
