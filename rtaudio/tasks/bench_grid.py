@@ -7,7 +7,7 @@ from typing import Any
 
 from rtaudio.tasks.bench_backends import Backend
 from rtaudio.tasks.bench_subject import Subject
-from rtaudio.tasks.bench_summary import Runs, joined, percentiles, tail
+from rtaudio.tasks.bench_summary import Runs, joined, percentiles, short_name, tail
 
 MS_NS = 1_000_000
 
@@ -69,7 +69,9 @@ def streams_line(rows: Sequence[Row]) -> str:
     models = list(dict.fromkeys(row["model"] for row in rows))
     if len(models) == 1:
         return _most_streams(rows)
-    return "; ".join(f"{m}: {_most_streams([row for row in rows if row['model'] == m])}" for m in models)
+    return "; ".join(
+        f"{short_name(m)}: {_most_streams([row for row in rows if row['model'] == m])}" for m in models
+    )
 
 
 def _most_streams(rows: Sequence[Row]) -> str:

@@ -19,7 +19,7 @@ from program import ENVIRONMENT
 from rtaudio.cli.bench_page import page
 from rtaudio.cli.bench_png import save_pictures
 from rtaudio.cli.bench_text import print_report
-from rtaudio.cli.charts import WIDTH, Curve, tail_chart
+from rtaudio.cli.charts import WIDTH, Curve, forest, tail_chart
 from rtaudio.cli.main import main
 from rtaudio.stream.timing import HopTimes
 from rtaudio.tasks.bench import BenchSettings, run_bench
@@ -312,6 +312,7 @@ def test_of_two_models_each_has_its_answer_and_one_may_have_failed(measured, cap
     root, _ = elements(html)
     assert sum("verdict" in element.get("class", "") for element in root.iter("p")) == 2
     assert "other.onnx onnx failed at hop 0: why" in html
+    assert re.search(r">other\.onnx: (does not fit|fits) 40 ms<", html)
     assert "deadline 16 ms" in html
     print_report(report)
     lines = capsys.readouterr().out.splitlines()
@@ -526,6 +527,12 @@ def test_names_of_many_curves_go_on_in_the_next_line():
     assert all(float(x) + 28 + 7 * 24 < WIDTH for x, _ in places)
     assert len({y for _, y in places}) == 2
     assert len(set(places)) == 6
+
+
+def test_long_names_beside_ratios_have_room():
+    name = "some-long-name-of-a-model.toml onnx paced p50"
+    (x,) = re.findall(rf'<text x="([\d.]+)" [^>]*>{name}<', forest([(name, 1.0, 0.9, 1.1, "same")], 1.05))
+    assert float(x) > 7 * len(name)
 
 
 def test_different_machines_get_no_ratio_on_the_page(measured):
