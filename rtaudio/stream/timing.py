@@ -148,8 +148,8 @@ class CallTimer:
     - check: called after each hop, outside its time; raises where what came out can't be used.
     - begin: called first on the thread of each run.
 
-    What any of them raises ends the run and is kept in `error`. `busy_since` (monotonic seconds, 0
-    between hops), `so_far` and `stop` are for another thread, which alone can tell that a call hangs.
+    What any of them raises ends the run and is kept in `error`. `busy_since`, `so_far` and `stop` are
+    for another thread, which alone can tell that a call hangs.
     """
 
     def __init__(
@@ -159,12 +159,18 @@ class CallTimer:
         begin: Callable[[], None] = lambda: None,
     ) -> None:
         self.error: Exception | None = None
-        self.busy_since = 0.0
         self._calls, self._check, self._begin, self._stopped = tuple(calls), check, begin, False
         self._marks, self._period_ns, self._done = np.zeros((0, len(calls) + 2), np.int64), 0, 0
 
     def stop(self) -> None:
         self._stopped = True
+
+    @property
+    def busy_since(self) -> float:
+        """When the hop under way began, monotonic seconds; 0 between hops."""
+        marks, k = self._marks, self._done
+        under_way = k < len(marks) and marks[k, 1] and not marks[k, -1]
+        return float(marks[k, 1]) / 1e9 if under_way else 0.0
 
     def so_far(self) -> HopTimes:
         """The hops of the run under way, or of the last one, that were done."""
@@ -180,7 +186,7 @@ class CallTimer:
         except Exception as error:
             self.error = error
         finally:
-            self.busy_since = 0.0
+            self._marks = self._marks[: self._done]
         return self.so_far()
 
     def _go(self, n_hops: int, period_ns: int) -> None:
@@ -191,12 +197,10 @@ class CallTimer:
             at, due = self._done * width, due + period_ns
             if period_ns:
                 time.sleep(max(due - clock(), 0) / 1e9)
-            self.busy_since = time.monotonic()
             marks[at + 1] = clock()
             for i, call in enumerate(calls, at + 2):
                 call(self._done)
                 marks[i] = clock()
-            self.busy_since = 0.0
             marks[at] = due if period_ns else marks[at + 1]
             self._check(self._done)
             self._done += 1
