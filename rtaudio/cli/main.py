@@ -100,17 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code, or ends the process where a thread hangs."""
-    code = _run(argv)
-    if any_lost():
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-    return code
-
-
-def _run(argv: Sequence[str] | None) -> int:
+    """Run the command line; returns the exit code."""
     interrupts: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -158,5 +148,16 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def program() -> NoReturn:
+    """`main` as a process, which ends even where a thread hangs in native code."""
+    code = main()
+    if any_lost():
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()
