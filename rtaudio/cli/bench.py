@@ -22,8 +22,8 @@ models run at their own rate. What Python runs is judged by the deadline of the 
 --hop calls the same step at other paces, each its own deadline: what a net of this size with that
 hop would cost. --streams runs many denoisers in one batched step, other models one after the
 other within the hop. Each list takes --duration once more.
-A round trip is measured by chirp, through the engine on a server set up for it (--jack, --pulse)
-or through a cable between two devices (--loopback).
+A round trip is measured by chirp: through the engine with the first model, on a server set up for
+it (--jack, --pulse), or through a cable between two devices (--loopback).
 
 A model that fails, hangs or gives NaN on the way is named, and what was measured until then is told.
 Exit code 2 then; 4 with --fail-over-budget where a budget doesn't hold; else 1 where --compare finds

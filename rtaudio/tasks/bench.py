@@ -31,8 +31,8 @@ class BenchSettings:
     - load: what else the machine does meanwhile, one of `LOADS`.
     - devices: of `DEVICES`; each backend is measured on those of them it knows.
     - hops_ms, streams: other paces and numbers of streams to try, `duration_s` more for each of the two.
-    - server: where to measure the round trip through the engine, "jack" or "pulse"; loopback: devices
-      `IN:OUT` joined by a cable; "" for neither.
+    - server: where to measure the round trip through the engine, with the first model, "jack" or "pulse";
+      loopback: devices `IN:OUT` joined by a cable; "" for neither.
     """
 
     models: tuple[str | Path, ...] = ("standard",)
@@ -139,8 +139,9 @@ def _check_asked(settings: BenchSettings, subjects: Sequence[Subject]) -> None:
             raise ConfigError(
                 f"{name}: its file fixes the hop at {period_ms:g} ms, so there is no other pace"
             )
-        if settings.server and not subject.denoises:
-            raise ConfigError(f"{name} gives no sound, so there is no round trip through it")
+    if settings.server and not subjects[0].denoises:
+        name = subjects[0].facts["name"]
+        raise ConfigError(f"{name} gives no sound, so there is no round trip through it")
 
 
 def _judged(subject: Subject, budget_ms: float, told: list[dict[str, Any]]) -> dict[str, Any]:

@@ -376,6 +376,14 @@ def test_nets_that_listen_are_measured_too(rtaudio):
         assert (code, out, err.count("\n")) == (2, "", 1)
 
 
+def test_the_round_trip_is_the_first_model_s(rtaudio, model, monkeypatch):
+    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda settings: ROUND_TRIP)
+    code, out, _ = rtaudio("bench", "--duration", SECONDS, "--model", model, "vad", "--jack")
+    assert (code, "measured by chirp" in out) == (0, True)
+    code, _, err = rtaudio("bench", "--duration", SECONDS, "--model", "vad", model, "--jack")
+    assert (code, err) == (2, "rtaudio: vad gives no sound, so there is no round trip through it\n")
+
+
 def test_paces_and_streams_of_models_of_every_kind(rtaudio, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
