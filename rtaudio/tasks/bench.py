@@ -20,6 +20,7 @@ from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 2
 CHIRPS, CABLE_BLOCK = 5, 480
+MOST_STREAMS = 1000  # a core carries some hundred; a slip of the finger shall not fill the memory
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ class BenchSettings:
                 raise ConfigError(f"{name}={getattr(self, name):g} must be above 0")
         if self.hops_ms and not min(self.hops_ms) > 0:
             raise ConfigError(f"hop={min(self.hops_ms):g} ms must be above 0")
-        if self.streams and min(self.streams) < 1:
-            raise ConfigError(f"streams={min(self.streams)} must be at least 1")
+        for streams in self.streams:
+            if not 1 <= streams <= MOST_STREAMS:
+                raise ConfigError(f"streams={streams} must be from 1 to {MOST_STREAMS}")
         if self.server and self.loopback:
             raise ConfigError("a round trip is measured through a cable or through a server; ask for one")
 

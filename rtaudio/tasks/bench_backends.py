@@ -158,8 +158,9 @@ APART_HOPS = 100
 
 def batch_backend(stage: NativeStage, streams: int, hops: Samples) -> Backend:
     """So many of a native stage in one native step (`stream.batch`)."""
-    places = (np.arange(100)[:, None] + APART_HOPS * np.arange(streams)) % len(hops)
-    x = np.ascontiguousarray(hops[places].reshape(100, -1))
+    rows = max(1, min(100, 25_600 // streams))  # 50 MB in hops of 480
+    places = (np.arange(rows)[:, None] + APART_HOPS * np.arange(streams)) % len(hops)
+    x = np.ascontiguousarray(hops[places].reshape(rows, -1))
     return NativeBackend(f"{streams} streams", ("step",), [batched(stage, streams)], x)
 
 

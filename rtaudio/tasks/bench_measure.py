@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from rtaudio.engine.priority import PriorityResult, raise_priority
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.hang_guard import LIMIT_S
@@ -19,6 +21,8 @@ ROUNDS = 10
 drawn again when a comparison asks how sure it is: hops of one turn are not independent."""
 WARM_HOPS = 100
 """Back to back at the start of each turn; also what brings code and buffers to where they stay."""
+WARM_S = 0.5
+"""Most of a turn's time that goes into them, once it is known how long they take."""
 POLL_S = 0.1
 """How often the waiting thread looks for Ctrl-C and moves the progress bar."""
 HANG_S = 2 * LIMIT_S
@@ -91,6 +95,7 @@ class Measurement:
 
     def _turn(self, backend: Backend, runs: Runs, hops: int) -> None:
         for n, period_ns in ((WARM_HOPS, 0), (hops, runs.period_ns)):
+            n = _in_time(runs, n, period_ns)
             before, used = self._energy.joules(), time.thread_time()
             times = backend.run(n, period_ns)
             if runs.failure:  # given up meanwhile, by the thread that waits
@@ -123,6 +128,15 @@ class Measurement:
         others = [turn for turn in turns if turn[0] is not backend]
         turns.clear()
         return others
+
+
+def _in_time(runs: Runs, n: int, period_ns: int) -> int:
+    """So many hops, or, of what can't keep up, as many as take no longer than they should."""
+    if not runs.warm:
+        return n
+    hop_s = float(np.median(runs.warm[-1].compute_us)) / 1e6
+    allowed_s = n * period_ns / 1e9 if period_ns else WARM_S
+    return max(1, min(n, int(allowed_s / max(hop_s, 1e-9))))
 
 
 def _hops(runs: Runs) -> int:

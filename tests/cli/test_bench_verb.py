@@ -222,6 +222,7 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
         ["--hop", "2.5ms,"],
         ["--hop", "-1"],
         ["--streams", "0"],
+        ["--streams", "1001"],
         ["--streams", "1,many"],
         ["--loopback", "one"],
         ["--loopback", "a:b", "--jack"],

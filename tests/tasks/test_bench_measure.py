@@ -85,6 +85,22 @@ def test_backends_take_turns_each_at_its_own_pace():
     assert all(0 <= share <= 1 for share in shares)
 
 
+def test_what_cannot_keep_up_is_measured_in_its_time_all_the_same(monkeypatch):
+    monkeypatch.setattr("rtaudio.tasks.bench_measure.WARM_S", 0.002)
+
+    def spun(times):
+        """As if each hop had taken 0.4 ms."""
+        times.marks[:, -1] = times.marks[:, 1] + 4 * PERIOD_NS
+        return times
+
+    slow = native()
+    run = slow.run
+    slow.run = lambda n, period_ns: spun(run(n, period_ns))
+    measurement = Measurement([(slow, PERIOD_NS)], 0.02)
+    assert measurement.run()
+    assert counts(measurement.runs[0]) == ([WARM_HOPS] + [5] * (ROUNDS - 1), [5] * ROUNDS)
+
+
 def test_what_was_measured_before_an_interruption_is_kept():
     measurement = Measurement([(native(), PERIOD_NS)], 1000.0)
     assert not measurement.run(wanted=lambda: False)
