@@ -82,4 +82,5 @@ def _most_streams(rows: Sequence[Row]) -> str:
         return f"none of the numbers of streams tried fits one core at {judged}"
     beyond = min((n for n in others if n > max(fitting)), default=None)
     limit = f"{beyond} do not" if beyond else "more were not tried"
-    return f"{max(fitting)} streams fit the hop on one core at {judged}; {limit}"
+    fit = f"{max(fitting)} streams fit" if max(fitting) > 1 else "1 stream fits"
+    return f"{fit} the hop on one core at {judged}; {limit}"
