@@ -3,9 +3,9 @@
 import sys
 
 try:
-    from rtaudio.cli.main import main
+    from rtaudio.cli.main import program
 except KeyboardInterrupt:
     sys.exit(130)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

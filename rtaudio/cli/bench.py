@@ -19,9 +19,10 @@ the same STFT and inverse, in turn with it; the first backend named is the one t
 models run at their own rate. What Python runs is judged by the deadline of the worker it has live.
 
 --hop calls the same step at other paces, each its own deadline: what a net of this size with that
-hop would cost. --streams runs many in one batched step. Each list takes --duration once more.
-A round trip is measured by chirp, through the engine on a server set up for it (--jack, --pulse)
-or through a cable between two devices (--loopback).
+hop would cost. --streams runs many denoisers in one batched step, other models one after the
+other within the hop. Each list takes --duration once more.
+A round trip is measured by chirp: through the engine with the first model, on a server set up for
+it (--jack, --pulse), or through a cable between two devices (--loopback).
 
 A model that fails, hangs or gives NaN on the way is named, and what was measured until then is told.
 Exit code 2 then; 4 with --fail-over-budget where a budget doesn't hold; else 1 where --compare finds
@@ -62,7 +63,7 @@ def add_parser(verbs: Verbs) -> None:
         type=count_list,
         default=(),
         metavar="N,…",
-        help="as many streams in one step on one core",
+        help="as many streams on one core",
     )
     trip = parser.add_mutually_exclusive_group()
     trip.add_argument("--loopback", default="", metavar="IN:OUT", help="chirp through a cable, OUT to IN")

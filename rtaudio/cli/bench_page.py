@@ -27,12 +27,13 @@ from rtaudio.cli.bench_text import (
     overhead_words,
     pace_words,
     round_trip_line,
+    streams_words,
     wake_of,
 )
 from rtaudio.cli.charts import forest, stacked_bar, streams_chart, tail_chart, timeline
 from rtaudio.tasks.bench_compare import TOLERANCE
 from rtaudio.tasks.bench_grid import streams_line
-from rtaudio.tasks.bench_summary import title_of
+from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 
 STYLE = """
@@ -71,7 +72,8 @@ svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .s4 { stroke: var(--c4); } .s5 { stroke: var(--c5); } .f4 { fill: var(--c4); } .f5 { fill: var(--c5); }
 .f0 { fill: var(--c0); } .f1 { fill: var(--c1); } .f2 { fill: var(--c2); } .f3 { fill: var(--c3); }
 .deadline { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
-.deadline-label { fill: var(--bad) !important; font-size: 12px; }
+.deadline-label { fill: var(--bad) !important; font-size: 12px; paint-order: stroke; stroke: var(--card);
+  stroke-width: 4px; }
 .dot { stroke: var(--card); }
 .miss { fill: var(--bad); stroke: var(--card); }
 line.interval { stroke-width: 3; stroke: var(--soft); }
@@ -99,8 +101,7 @@ def page(report: dict[str, Any], old: dict[str, Any] | None = None) -> str:
     if old is not None and "comparison" in report:
         body.append(_comparison(report["comparison"], old, report))
     body.append(_machine(report))
-    answer = _short_answer(report["models"][0]["verdict"])
-    title = f"rtaudio bench: {answer.lower()}"
+    title = f"rtaudio bench: {_short_answer(report['models'][0]['verdict'])}"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
@@ -112,12 +113,13 @@ def page(report: dict[str, Any], old: dict[str, Any] | None = None) -> str:
 
 
 def _short_answer(verdict: dict[str, Any]) -> str:
-    return f"{'Fits' if verdict['fits'] else 'Does not fit'} {verdict['budget_ms']:g} ms"
+    return f"{'fits' if verdict['fits'] else 'does not fit'} {verdict['budget_ms']:g} ms"
 
 
 def _answer(model: dict[str, Any], *, several: bool) -> str:
     verdict = model["verdict"]
-    words = f"{model['name']}: " * several + _short_answer(verdict)
+    short = _short_answer(verdict)
+    words = f"{short_name(model['name'])}: {short}" if several else short.capitalize()
     kind = "yes" if verdict["fits"] else "no"
     return f'<p class="verdict {kind}">{escape(words)}</p>\n<p class="answer">{escape(verdict["line"])}</p>'
 
@@ -134,7 +136,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], kind: str = ""
 
 
 def _numbers(report: dict[str, Any]) -> str:
-    """The numbers one looks for first, of the first backend."""
+    """The numbers one looks for first, of the first backend, which is named where it isn't the only one."""
     told, verdict = report["backends"][0], report["models"][0]["verdict"]
     shown = {
         "delay in all": f"{verdict['total_ms']:.1f} ms",
@@ -146,7 +148,8 @@ def _numbers(report: dict[str, Any]) -> str:
     if told["power_w"] is not None:
         shown["whole processor"] = f"{told['power_w']:.1f} W"
     cells = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in shown.items())
-    return f'<dl class="numbers">{cells}</dl>'
+    whose = f"<p>{escape(title_of(told, report))}</p>\n" if len(report["backends"]) > 1 else ""
+    return f'{whose}<dl class="numbers">{cells}</dl>'
 
 
 def _delay(report: dict[str, Any]) -> str:
@@ -206,14 +209,14 @@ def _compute(report: dict[str, Any]) -> str:
 def _streams(report: dict[str, Any]) -> str:
     rows = report["streams"]
     words = (
-        f"All in one step that reads the weights once. {streams_line(rows)}. The tail is the furthest "
-        "percentile that so many hops can tell."
+        f"{streams_words(report)}. {streams_line(rows)}. One step for all reads the weights once. The tail "
+        "is the furthest percentile that so many hops can tell."
     )
-    charts = [
-        streams_chart(points, model["period_us"], f"streams{i or ''}")
-        for i, model in enumerate(report["models"])
-        if (points := streams_points(report, model))
-    ]
+    charts, several = [], len(report["models"]) > 1
+    for i, model in enumerate(report["models"]):
+        if points := streams_points(report, model):
+            charts += [f"<p>{escape(short_name(model['name']))}</p>"] * several
+            charts.append(streams_chart(points, model["period_us"], f"streams{i or ''}"))
     return _section(
         "Many streams on one core", words, *charts, _table(GRID_COLUMNS, grid_rows(rows, "streams", ""))
     )

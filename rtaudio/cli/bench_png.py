@@ -161,6 +161,6 @@ def _streams(report: dict[str, Any], axes: Sequence[Any]) -> None:
         axis.minorticks_off()
         axis.grid(color=GRID, axis="y")
         _durations(axis.yaxis)
-        axis.set_xlabel("streams in one step on one core", color=SOFT, fontsize=9)
+        axis.set_xlabel("streams on one core", color=SOFT, fontsize=9)
         axis.legend(frameon=False, fontsize=8)
         _style(axis, f"{short_name(model['name'])}: due to done by number of streams")

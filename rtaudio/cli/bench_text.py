@@ -116,6 +116,14 @@ def pace_words(report: dict[str, Any]) -> str:
     return f"The same step called at other paces, as such a net would be; this net's own hop is {own}"
 
 
+def streams_words(report: dict[str, Any]) -> str:
+    """How the streams of each model share a hop."""
+    ways = {short_name(row["model"]): row["step"] for row in report["streams"]}
+    if len(set(ways.values())) == 1:
+        return f"Streams on one core, {next(iter(ways.values()))}"
+    return f"Streams on one core: {', '.join(f'{name} {way}' for name, way in ways.items())}"
+
+
 def grid_rows(rows: list[dict[str, Any]], key: str, unit: str) -> list[list[str]]:
     """Cells of `GRID_COLUMNS` for paces or numbers of streams."""
     several = len({row["model"] for row in rows}) > 1
@@ -135,11 +143,12 @@ def grid_rows(rows: list[dict[str, Any]], key: str, unit: str) -> list[list[str]
 def _grids(report: dict[str, Any]) -> list[Any]:
     grids = []
     for name, key, unit, heading in (
-        ("paces", "hop_ms", " ms", pace_words(report)),
-        ("streams", "streams", "", "Streams in one step on one core"),
+        ("paces", "hop_ms", " ms", pace_words),
+        ("streams", "streams", "", streams_words),
     ):
         if report.get(name):
-            shown = table(f"{heading}; due to done in µs", *GRID_COLUMNS, right=tuple(range(9)))
+            title = f"{heading(report)}; due to done in µs"
+            shown = table(title, *GRID_COLUMNS, right=tuple(range(9)))
             for row in grid_rows(report[name], key, unit):
                 shown.add_row(*row)
             grids.append(shown)

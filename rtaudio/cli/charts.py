@@ -265,7 +265,8 @@ def _keys(names: Sequence[str], y: float) -> list[str]:
 
 def forest(rows: Sequence[tuple[str, float, float, float, str]], tolerance: float) -> str:
     """Ratios with their intervals around 1: (name, ratio, low, high, verdict) a row."""
-    height, left = 34 + 30 * len(rows) + BOTTOM, 170
+    height = 34 + 30 * len(rows) + BOTTOM
+    left = min(max(170.0, 24 + 7.2 * max(len(name) for name, *_ in rows)), 0.5 * WIDTH)
     extremes = [value for _, _, low, high, _ in rows for value in (low, high)]
     x = LogAxis(min(0.7, *extremes) / 1.05, max(1.4, *extremes) * 1.05, left, WIDTH - 110)
     bottom = height - BOTTOM

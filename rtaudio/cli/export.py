@@ -1,4 +1,4 @@
-"""`rtaudio export`: a model as a streaming ONNX file, for other programs and runtimes."""
+"""`rtaudio export`: a denoiser as a streaming ONNX file, for other programs and runtimes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from rtaudio.cli.options import Verbs, verb
 
 DESCRIPTION = """\
-Write a model's net as an ONNX file that takes one hop a call, its states named inputs and outputs,
+Write a denoiser's net as an ONNX file that takes one hop a call, its states named inputs and outputs,
 and beside it a manifest (TOML) with all one must know to run it: sample rate, hop, window, states,
 delay, licence, hash. Needs the extra `onnx`.
 """
@@ -18,11 +18,13 @@ def add_parser(verbs: Verbs) -> None:
         verbs,
         "export",
         run,
-        help="write a model as a streaming ONNX file",
+        help="write a denoiser as a streaming ONNX file",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="a model's name or weights file; see `rtaudio models`")
+    parser.add_argument(
+        "name", metavar="NAME", help="a denoiser's name or weights file; see `rtaudio models`"
+    )
     parser.add_argument("out", metavar="OUT.onnx")
 
 

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from rtaudio.cli.interrupts import LostInterrupts
 from rtaudio.errors import RtaudioError
+from rtaudio.stream.lost import any_lost
 
 VERBS = (
     "demo",
@@ -147,5 +148,16 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def program() -> NoReturn:
+    """`main` as a process, which ends even where a thread hangs in native code."""
+    code = main()
+    if any_lost():
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

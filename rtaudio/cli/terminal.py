@@ -43,10 +43,14 @@ def console(*, stderr: bool = False) -> Console:
     """A rich console; piped, it prints plain text 100 columns wide."""
     from rich.console import Console
 
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # as `print` does: the program's end knows what to do, where rich would exit with 1
+
     stream = sys.stderr if stderr else sys.stdout
     if stream.isatty():
-        return Console(stderr=stderr, highlight=False)
-    return Console(file=stream, width=100, color_system=None, force_terminal=False, highlight=False)
+        return Ours(stderr=stderr, highlight=False)
+    return Ours(file=stream, width=100, color_system=None, force_terminal=False, highlight=False)
 
 
 def table(title: str, *columns: str, right: tuple[int, ...] = ()) -> Table:

@@ -146,10 +146,14 @@ class DenoiseStream:
                 tensor[streams].zero_()
 
     def clone(self) -> DenoiseStream:
-        """An independent object that goes on from this one's state."""
+        """An independent object that goes on from this one's state. Between hops, like `reset`."""
         other = self._made_anew()
-        for name, tensor in vars(self._state).items():
-            vars(other._state)[name].copy_(tensor)
+
+        def go_on() -> None:
+            for name, tensor in vars(self._state).items():
+                vars(other._state)[name].copy_(tensor)
+
+        other._runner.run(go_on)  # in the order of its own hops, which another CUDA stream's copy is not
         other._buffers["host_controls"].copy_(self._buffers["host_controls"])
         return other
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,10 @@ class HopTimes:
 
 
 class NativeTimer:
-    """Times native stages in a row, without the interpreter. `stop` ends a run from another thread."""
+    """Times native stages in a row, without the interpreter.
+
+    `busy_since`, `so_far` and `stop` are for another thread than the one in `run`.
+    """
 
     def __init__(self, stages: Sequence[NativeStage]) -> None:
         self.stages = tuple(stages)
@@ -69,9 +73,22 @@ class NativeTimer:
             [(s.entry, s.arena.address, ends[i], ends[i + 1]) for i, s in enumerate(self.stages)], np.int64
         )
         self._scratch = np.zeros(SCRATCH_WORDS, np.int64)
+        self._under_way = HopTimes(_no_marks(0, len(self.stages)), 0)
 
     def stop(self) -> None:
         self._scratch[STOP_WORD] = 1
+
+    @property
+    def busy_since(self) -> float:
+        """When the hop under way began, monotonic seconds; 0 between hops."""
+        marks = self._under_way.marks
+        done = _n_done(marks)
+        return float(marks[done, 1]) / 1e9 if done < len(marks) else 0.0
+
+    def so_far(self) -> HopTimes:
+        """The hops of the run under way, or of the last one, that were done."""
+        marks = self._under_way.marks
+        return HopTimes(marks[: _n_done(marks)], self._under_way.period_ns)
 
     def run(self, x: Samples, n_hops: int, period_ns: int = 0, out: Samples | None = None) -> HopTimes:
         """Time hops over the rows of `x`, again from the first when they are used up.
@@ -80,23 +97,33 @@ class NativeTimer:
         """
         if out is None:
             out = np.zeros((len(x), self.stages[-1].out_spec.size), np.float32)
-        return _run(self._table, x, out, n_hops, period_ns, self._scratch)
+        marks = _no_marks(n_hops, len(self.stages))
+        self._under_way = HopTimes(marks, period_ns)
+        return _run(self._table, x, out, marks, period_ns, self._scratch)
+
+
+def _no_marks(n_hops: int, n_stages: int) -> Marks:
+    return np.zeros((n_hops, n_stages + 2), np.int64)
+
+
+def _n_done(marks: Marks) -> int:
+    """How many of the rows are filled to the end, while native code fills one after the other."""
+    return bisect.bisect_left(range(len(marks)), True, key=lambda k: marks[k, -1] == 0)
 
 
 def _run(
     table: NDArray[np.int64],
     x: Samples,
     out: Samples,
-    n_hops: int,
+    marks: Marks,
     period_ns: int,
     scratch: NDArray[np.int64],
 ) -> HopTimes:
-    """Time a chain of `table` rows over the rows of `x` and `out`."""
-    marks = np.zeros((n_hops, len(table) + 2), np.int64)
+    """Time a chain of `table` rows over the rows of `x` and `out`, a hop for each row of `marks`."""
     done = time_hops(
         table.ctypes.data, len(table),
         x.ctypes.data, x.strides[0], out.ctypes.data, out.strides[0], len(x),
-        marks.ctypes.data, n_hops, period_ns, scratch.ctypes.data,
+        marks.ctypes.data, len(marks), period_ns, scratch.ctypes.data,
     )  # fmt: skip
     return HopTimes(marks[:done], period_ns)
 
@@ -111,7 +138,7 @@ def time_stage(stage: NativeStage, x: Samples, period_ns: int = 0) -> tuple[Floa
 def time_entry(entry: int, state: int, x: Samples, out: Samples, period_ns: int = 0) -> Floats:
     """Call the compiled `entry(state, row of x, row of out)` for each row; microseconds of each."""
     table, scratch = np.array([[entry, state, 0, 0]]), np.zeros(SCRATCH_WORDS, np.int64)
-    return _run(table, x, out, len(x), period_ns, scratch).compute_us
+    return _run(table, x, out, _no_marks(len(x), 1), period_ns, scratch).compute_us
 
 
 class CallTimer:
@@ -121,8 +148,8 @@ class CallTimer:
     - check: called after each hop, outside its time; raises where what came out can't be used.
     - begin: called first on the thread of each run.
 
-    What any of them raises ends the run and is kept in `error`. `busy_since` (monotonic seconds, 0
-    between hops), `so_far` and `stop` are for another thread, which alone can tell that a call hangs.
+    What any of them raises ends the run and is kept in `error`. `busy_since`, `so_far` and `stop` are
+    for another thread, which alone can tell that a call hangs.
     """
 
     def __init__(
@@ -132,12 +159,18 @@ class CallTimer:
         begin: Callable[[], None] = lambda: None,
     ) -> None:
         self.error: Exception | None = None
-        self.busy_since = 0.0
         self._calls, self._check, self._begin, self._stopped = tuple(calls), check, begin, False
         self._marks, self._period_ns, self._done = np.zeros((0, len(calls) + 2), np.int64), 0, 0
 
     def stop(self) -> None:
         self._stopped = True
+
+    @property
+    def busy_since(self) -> float:
+        """When the hop under way began, monotonic seconds; 0 between hops."""
+        marks, k = self._marks, self._done
+        under_way = k < len(marks) and marks[k, 1] and not marks[k, -1]
+        return float(marks[k, 1]) / 1e9 if under_way else 0.0
 
     def so_far(self) -> HopTimes:
         """The hops of the run under way, or of the last one, that were done."""
@@ -153,7 +186,7 @@ class CallTimer:
         except Exception as error:
             self.error = error
         finally:
-            self.busy_since = 0.0
+            self._marks = self._marks[: self._done]
         return self.so_far()
 
     def _go(self, n_hops: int, period_ns: int) -> None:
@@ -164,12 +197,10 @@ class CallTimer:
             at, due = self._done * width, due + period_ns
             if period_ns:
                 time.sleep(max(due - clock(), 0) / 1e9)
-            self.busy_since = time.monotonic()
             marks[at + 1] = clock()
             for i, call in enumerate(calls, at + 2):
                 call(self._done)
                 marks[i] = clock()
-            self.busy_since = 0.0
             marks[at] = due if period_ns else marks[at + 1]
             self._check(self._done)
             self._done += 1
@@ -196,7 +227,7 @@ def overhead_ns(n_stages: int, n_hops: int = 1000) -> float:
     """
     table = np.array([[nothing_step.address, 0, 0, 0]] * n_stages, np.int64)
     scratch, silence = np.zeros(SCRATCH_WORDS, np.int64), np.zeros((1, 1), np.float32)
-    return _least_ns(lambda: _run(table, silence, silence, n_hops, 0, scratch))
+    return _least_ns(lambda: _run(table, silence, silence, _no_marks(n_hops, n_stages), 0, scratch))
 
 
 def call_overhead_ns(n_calls: int, n_hops: int = 1000) -> float:

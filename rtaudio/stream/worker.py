@@ -12,9 +12,11 @@ from rtaudio.errors import ConfigError
 from rtaudio.kernels import worker as k
 from rtaudio.kernels.ring import Ring
 from rtaudio.stream.arena import Arena
+from rtaudio.stream.lost import give_up
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 
 QUEUE_HOPS = 8  # handed over and not yet taken; more would only be processed to be dropped
+GIVE_UP_S = 10.0  # a hop under way that long after it was told to end won't
 IDLE_S = 5e-4  # how long the worker sleeps when there is no hop: 1/20 of one of 10 ms
 
 
@@ -27,7 +29,9 @@ class WorkerStage(NativeStage):
     same as live whenever the worker is in time.
 
     A stage that raises ends its worker, not the stream: dry sound goes on, and `failure` says why.
-    One with a method `abort` is told to give up when the worker shall stop.
+    One with a method `abort` is told to give up when the worker shall stop. One with an attribute `hop`
+    finds the number of its hop there: hops that were too many for it count as well, and where the engine
+    resets the pipeline in mid-stream, the count goes on.
 
     - spare: a native stage that does the same. It costs nothing until a hop is late: then it
       starts, new, and soon stands in for late hops (`rtaudio.kernels.worker`), where without it,
@@ -77,6 +81,7 @@ class WorkerStage(NativeStage):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failure: Exception | None = None
+        self._hop = 0
 
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
@@ -88,6 +93,7 @@ class WorkerStage(NativeStage):
     def reset(self) -> None:
         super().reset()
         self.inner.reset()
+        self._hop = 0
         self.arena["counts"][:] = 0
         self.arena["flags"][k.WAS_RESET] = 0
         for ring in (self._in, self._out):
@@ -136,25 +142,29 @@ class WorkerStage(NativeStage):
 
     def start(self) -> None:
         """Begin to work in a thread; the engine calls this."""
-        self._stop.clear()
+        self._stop = threading.Event()
         self.failure = None
-        self._thread = threading.Thread(target=self._run, name="rtaudio-worker", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(self._stop,), name="rtaudio-worker", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
         getattr(self.inner, "abort", lambda: None)()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(GIVE_UP_S)
+            if self._thread.is_alive():
+                give_up(self._thread)
             self._thread = None
 
-    def _run(self) -> None:
+    def _run(self, stop: threading.Event) -> None:
         try:
-            while not self._stop.is_set():
+            while not stop.is_set():
                 if not self._work_off():
-                    self._stop.wait(IDLE_S)
+                    stop.wait(IDLE_S)
         except Exception as error:
-            if not self._stop.is_set():
+            if not stop.is_set():
                 self.failure = error
 
     def _work_off(self) -> bool:
@@ -166,6 +176,9 @@ class WorkerStage(NativeStage):
                 self.inner.reset()
                 frame[0] = -1 - frame[0]
             result[0] = frame[0]
+            self._hop += (int(frame[0]) - self._hop) % k.TAGS
+            if hasattr(self.inner, "hop"):
+                self.inner.hop = self._hop
             self.inner.process(frame[1:], result[1:])
             self._out.push(result)
             worked = True

@@ -15,11 +15,12 @@ from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_measure import ROUNDS, Measurement, Progress
 from rtaudio.tasks.bench_subject import Subject, build_subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
-from rtaudio.tasks.denoise import build_denoiser, is_onnx
+from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 2
 CHIRPS, CABLE_BLOCK = 5, 480
+MOST_STREAMS = 1000  # a core carries some hundred; a slip of the finger shall not fill the memory
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class BenchSettings:
     - load: what else the machine does meanwhile, one of `LOADS`.
     - devices: of `DEVICES`; each backend is measured on those of them it knows.
     - hops_ms, streams: other paces and numbers of streams to try, `duration_s` more for each of the two.
-    - server: where to measure the round trip through the engine, "jack" or "pulse"; loopback: devices
-      `IN:OUT` joined by a cable; "" for neither.
+    - server: where to measure the round trip through the engine, with the first model, "jack" or "pulse";
+      loopback: devices `IN:OUT` joined by a cable; "" for neither.
     """
 
     models: tuple[str | Path, ...] = ("standard",)
@@ -56,10 +57,15 @@ class BenchSettings:
             for name in names:
                 if name not in known:
                     raise ConfigError(f"unknown {what} {name!r}; there are: {', '.join(known)}")
-        for what, given in (("models", self.models), ("backends", self.backends)):
+        lists = (("models", self.models), ("backends", self.backends), ("devices", self.devices))
+        for what, given in lists:
             if not given or len(set(given)) < len(given):
                 named_once = ",".join(map(str, given))
                 raise ConfigError(f"{what}={named_once!r} must be one or more, each named once")
+        for device in self.devices:
+            if not any(device in self.devices_of(name) for name in self.backends):
+                there_is = ", ".join(DEVICES[device])
+                raise ConfigError(f"no backend was named that runs on {device}; there is: {there_is}")
         for name in self.backends:
             if not self.devices_of(name):
                 raise ConfigError(f"the backend {name} does not run on {' or '.join(self.devices)}")
@@ -68,8 +74,9 @@ class BenchSettings:
                 raise ConfigError(f"{name}={getattr(self, name):g} must be above 0")
         if self.hops_ms and not min(self.hops_ms) > 0:
             raise ConfigError(f"hop={min(self.hops_ms):g} ms must be above 0")
-        if self.streams and min(self.streams) < 1:
-            raise ConfigError(f"streams={min(self.streams)} must be at least 1")
+        for streams in self.streams:
+            if not 1 <= streams <= MOST_STREAMS:
+                raise ConfigError(f"streams={streams} must be from 1 to {MOST_STREAMS}")
         if self.server and self.loopback:
             raise ConfigError("a round trip is measured through a cable or through a server; ask for one")
 
@@ -94,7 +101,7 @@ def run_bench(
     """
     chosen = [(name, device) for name in settings.backends for device in settings.devices_of(name)]
     subjects = [build_subject(model, chosen) for model in settings.models]
-    _check_denoisers(settings, subjects)
+    _check_asked(settings, subjects)
     owners = [subject for subject in subjects for _ in subject.backends]
     backends = [backend for subject in subjects for backend in subject.backends]
     here = environment()
@@ -126,15 +133,17 @@ def run_bench(
     }
 
 
-def _check_denoisers(settings: BenchSettings, subjects: Sequence[Subject]) -> None:
-    """ConfigError where something is asked for that is made for our denoisers, of another model."""
-    if not (settings.hops_ms or settings.streams or settings.server):
-        return
-    for model, subject in zip(settings.models, subjects, strict=True):
-        if is_onnx(model) or not subject.denoises:
+def _check_asked(settings: BenchSettings, subjects: Sequence[Subject]) -> None:
+    """ConfigError where something is asked of a model that it has not to give."""
+    for subject in subjects:
+        name, period_ms = subject.facts["name"], subject.period_ns / 1e6
+        if settings.hops_ms and subject.anew is None:
             raise ConfigError(
-                f"other paces, streams and servers are for rtaudio's own denoisers, not {model}"
+                f"{name}: its file fixes the hop at {period_ms:g} ms, so there is no other pace"
             )
+    if settings.server and not subjects[0].denoises:
+        name = subjects[0].facts["name"]
+        raise ConfigError(f"{name} gives no sound, so there is no round trip through it")
 
 
 def _judged(subject: Subject, budget_ms: float, told: list[dict[str, Any]]) -> dict[str, Any]:
@@ -174,14 +183,12 @@ def _measure_grids(
     paces: list[Row] = []
     streams: list[Row] = []
     share_s = settings.duration_s / len(subjects)
-    precision = "int8" if settings.backends[0] == "int8" else "float32"
+    hops_ms, sizes = settings.hops_ms, settings.streams
     for subject in subjects:
-        name, hops_ms, sizes = subject.facts["name"], settings.hops_ms, settings.streams
         if wanted():
-            paces += measure_paces(measure(share_s, len(hops_ms)), name, hops_ms)
+            paces += measure_paces(measure(share_s, len(hops_ms)), subject, hops_ms)
         if wanted():
-            one_step = measure(share_s, len(sizes))
-            streams += measure_streams(one_step, name, sizes, subject.period_ns, precision)
+            streams += measure_streams(measure(share_s, len(sizes)), subject, sizes)
     return paces, streams
 
 

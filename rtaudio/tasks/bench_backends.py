@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.optional import require
 from rtaudio.nn.threads import use_one_thread
 from rtaudio.nn.weights import Weights
+from rtaudio.stream.batch import batched
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 from rtaudio.stream.timing import CallTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
 from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
@@ -59,7 +61,6 @@ class NativeBackend:
     """Native stages, as the live engine runs them."""
 
     gil_free = True
-    busy_since = 0.0
 
     def __init__(
         self, name: str, stages: tuple[str, ...], native: Sequence[NativeStage], hops: Samples
@@ -68,7 +69,10 @@ class NativeBackend:
         self.error: Exception | None = None
         self._timer, self._hops, self._done = NativeTimer(native), hops, 0
         self._out = np.zeros((len(hops), native[-1].out_spec.size), np.float32)
-        self._times = HopTimes(np.zeros((0, len(native) + 2), np.int64), 0)
+
+    @property
+    def busy_since(self) -> float:
+        return self._timer.busy_since
 
     def run(self, n_hops: int, period_ns: int) -> HopTimes:
         self._out.fill(0.0)
@@ -76,9 +80,8 @@ class NativeBackend:
         good = self._good(len(marks))
         if good < len(marks):
             self.error = not_finite(self._done + good)
-        self._times = HopTimes(marks[:good], period_ns)
         self._done += good
-        return self._times
+        return HopTimes(marks[:good], period_ns)
 
     def _good(self, n: int) -> int:
         """Hops of n before the first whose output shows NaN or infinity. Told after the run, natively
@@ -88,7 +91,7 @@ class NativeBackend:
         return int((bad + (n - 1 - bad) // rows * rows).min()) if bad.size else n
 
     def so_far(self) -> HopTimes:
-        return self._times
+        return self._timer.so_far()
 
     def stop(self) -> None:
         self._timer.stop()
@@ -147,6 +150,30 @@ def stage_backend(name: str, stage: Stage, hops: Samples, what: str = "model") -
     """A stage in Python as a whole."""
     out = np.zeros(stage.out_spec.shape, np.float32)
     return CallBackend(name, (what,), [lambda k: stage.process(hops[k % len(hops)], out)], out)
+
+
+APART_HOPS = 100
+"""Streams are the same recording, each so many hops further on: they don't need the same at a time."""
+
+
+def batch_backend(stage: NativeStage, streams: int, hops: Samples) -> Backend:
+    """So many of a native stage in one native step (`stream.batch`)."""
+    rows = max(1, min(100, 25_600 // streams))  # 50 MB in hops of 480
+    places = (np.arange(rows)[:, None] + APART_HOPS * np.arange(streams)) % len(hops)
+    x = np.ascontiguousarray(hops[places].reshape(rows, -1))
+    return NativeBackend(f"{streams} streams", ("step",), [batched(stage, streams)], x)
+
+
+def turns_backend(stage: Stage, streams: int, hops: Samples) -> Backend:
+    """So many copies of a stage in Python, called one after the other each hop."""
+    stages = [copy.deepcopy(stage) for _ in range(streams)]
+    out = np.zeros((streams, *stage.out_spec.shape), np.float32)
+
+    def hop(k: int) -> None:
+        for i, one in enumerate(stages):
+            one.process(hops[(k + APART_HOPS * i) % len(hops)], out[i])
+
+    return CallBackend(f"{streams} streams", ("streams",), [hop], out)
 
 
 def net_backend(

@@ -1,20 +1,13 @@
-"""The same net at other paces, and for many streams at once: what `--hop` and `--streams` ask for."""
+"""The same model at other paces, and for many streams: what `--hop` and `--streams` ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rtaudio.nn.weights import Weights
-from rtaudio.stream.batch import batched
-from rtaudio.stream.pipeline import Pipeline
-from rtaudio.tasks.bench_backends import Backend, NativeBackend, build_backend, demo_hops
-from rtaudio.tasks.bench_subject import load_model
-from rtaudio.tasks.bench_summary import Runs, joined, percentiles, tail
-from rtaudio.tasks.denoise import denoise_stages
+from rtaudio.tasks.bench_backends import Backend
+from rtaudio.tasks.bench_subject import Subject
+from rtaudio.tasks.bench_summary import Runs, joined, percentiles, short_name, tail
 
 MS_NS = 1_000_000
 
@@ -24,43 +17,34 @@ Measure = Callable[[Backend, int], tuple[Runs, bool]]
 Row = dict[str, Any]
 
 
-def measure_paces(measure: Measure, model: str | Path, hops_ms: Sequence[float]) -> list[Row]:
-    """The net's native step called once every so many ms, with that as its deadline.
+def measure_paces(measure: Measure, subject: Subject, hops_ms: Sequence[float]) -> list[Row]:
+    """A net's native step called once every so many ms, with that as its deadline.
 
     It is what a net of this size with so short a hop would cost here. The sound would be wrong at
     any pace but the net's own, and isn't kept.
     """
-    rows = []
+    rows: list[Row] = []
+    if subject.anew is None:
+        return rows
     for hop_ms in hops_ms:
         period_ns = round(hop_ms * MS_NS)
-        runs, finished = measure(build_backend("native", load_model(model)), period_ns)
-        rows.append({"model": str(model), "hop_ms": hop_ms} | _row(runs, period_ns))
+        runs, finished = measure(subject.anew(), period_ns)
+        rows.append({"model": subject.facts["name"], "hop_ms": hop_ms} | _row(runs, period_ns))
         if not finished:
             break
     return rows
 
 
-def measure_streams(
-    measure: Measure, model: str | Path, sizes: Sequence[int], period_ns: int, precision: str = "float32"
-) -> list[Row]:
-    """So many streams in one batched native step on one core, at the net's own pace."""
+def measure_streams(measure: Measure, subject: Subject, sizes: Sequence[int]) -> list[Row]:
+    """So many streams on one core, at the model's own pace; `step` says how."""
     rows = []
     for streams in sizes:
-        runs, finished = measure(_stream_backend(load_model(model), streams, precision), period_ns)
-        rows.append({"model": str(model), "streams": streams} | _row(runs, period_ns))
+        runs, finished = measure(subject.many(streams), subject.period_ns)
+        told = {"model": subject.facts["name"], "streams": streams, "step": subject.many_is}
+        rows.append(told | _row(runs, subject.period_ns))
         if not finished:
             break
     return rows
-
-
-def _stream_backend(weights: Weights, streams: int, precision: str) -> Backend:
-    """A batch whose streams are the bundled recording, each a second further on."""
-    stage = Pipeline(denoise_stages(weights, precision))
-    (hop_length,) = stage.in_spec.shape
-    hops = demo_hops(hop_length)
-    places = (np.arange(100)[:, None] + 100 * np.arange(streams)) % len(hops)
-    x = np.ascontiguousarray(hops[places].reshape(100, -1))
-    return NativeBackend(f"{streams} streams", ("step",), [batched(stage, streams)], x)
 
 
 def _row(runs: Runs, period_ns: int) -> Row:
@@ -85,7 +69,9 @@ def streams_line(rows: Sequence[Row]) -> str:
     models = list(dict.fromkeys(row["model"] for row in rows))
     if len(models) == 1:
         return _most_streams(rows)
-    return "; ".join(f"{m}: {_most_streams([row for row in rows if row['model'] == m])}" for m in models)
+    return "; ".join(
+        f"{short_name(m)}: {_most_streams([row for row in rows if row['model'] == m])}" for m in models
+    )
 
 
 def _most_streams(rows: Sequence[Row]) -> str:
@@ -96,4 +82,5 @@ def _most_streams(rows: Sequence[Row]) -> str:
         return f"none of the numbers of streams tried fits one core at {judged}"
     beyond = min((n for n in others if n > max(fitting)), default=None)
     limit = f"{beyond} do not" if beyond else "more were not tried"
-    return f"{max(fitting)} streams fit the hop on one core at {judged}; {limit}"
+    fit = f"{max(fitting)} streams fit" if max(fitting) > 1 else "1 stream fits"
+    return f"{fit} the hop on one core at {judged}; {limit}"

@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from rtaudio.engine.priority import PriorityResult, raise_priority
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.hang_guard import LIMIT_S
+from rtaudio.stream.lost import give_up
 from rtaudio.tasks.bench_backends import Backend
 from rtaudio.tasks.bench_summary import Runs
 from rtaudio.tasks.energy import EnergyMeter
@@ -18,6 +21,8 @@ ROUNDS = 10
 drawn again when a comparison asks how sure it is: hops of one turn are not independent."""
 WARM_HOPS = 100
 """Back to back at the start of each turn; also what brings code and buffers to where they stay."""
+WARM_S = 0.5
+"""Most of a turn's time that goes into them, once it is known how long they take."""
 POLL_S = 0.1
 """How often the waiting thread looks for Ctrl-C and moves the progress bar."""
 HANG_S = 2 * LIMIT_S
@@ -64,6 +69,8 @@ class Measurement:
                 progress(min((time.monotonic() - begun) / self._seconds, 1.0))
                 thread.join(POLL_S)
                 left = self._without_hung(turns)
+            if left is not turns:
+                give_up(thread)
             turns = left
         if self._error is not None:
             raise self._error
@@ -88,6 +95,7 @@ class Measurement:
 
     def _turn(self, backend: Backend, runs: Runs, hops: int) -> None:
         for n, period_ns in ((WARM_HOPS, 0), (hops, runs.period_ns)):
+            n = _in_time(runs, n, period_ns)
             before, used = self._energy.joules(), time.thread_time()
             times = backend.run(n, period_ns)
             if runs.failure:  # given up meanwhile, by the thread that waits
@@ -103,7 +111,9 @@ class Measurement:
     def _without_hung(self, turns: Turns) -> Turns:
         """The same turns; or, where the hop under way hangs, those of the others, to go on with.
 
-        The thread that hangs can't be ended. It finds nothing left to do, should it ever come back.
+        The thread that hangs can't be ended, and is given up. It finds nothing left to do, should it
+        ever come back. (A hop that hangs with the interpreter's lock would stop this thread, too; no
+        model's does: ONNX Runtime, torch and our own kernels let go of it.)
         """
         first = turns[:1]  # in one go: the other thread takes turns away
         if not first:
@@ -118,6 +128,15 @@ class Measurement:
         others = [turn for turn in turns if turn[0] is not backend]
         turns.clear()
         return others
+
+
+def _in_time(runs: Runs, n: int, period_ns: int) -> int:
+    """So many hops, or, of what can't keep up, as many as take no longer than they should."""
+    if not runs.warm:
+        return n
+    hop_s = float(np.median(runs.warm[-1].compute_us)) / 1e6
+    allowed_s = n * period_ns / 1e9 if period_ns else WARM_S
+    return max(1, min(n, int(allowed_s / max(hop_s, 1e-9))))
 
 
 def _hops(runs: Runs) -> int:

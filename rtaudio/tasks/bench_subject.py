@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,18 @@ from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.bench_backends import (
     Backend,
     NativeBackend,
+    batch_backend,
     build_backend,
     demo_hops,
     stage_backend,
+    turns_backend,
 )
 from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, denoise_stages, is_onnx
 
 LISTENERS: dict[str, type[SpeechNet]] = {net.net_name: net for net in (VadNet, KeywordNet, EmbeddingNet)}
+
+
+TOGETHER, IN_TURN = "in one step", "one after the other"
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Subject:
     - stage, stage_rate: what the live engine would run of the first backend.
     - period_ns: between hops of the model.
     - facts: the report's part on the model.
+    - anew: its native step as a backend of its own; None where the file fixes the hop.
+    - many: a backend of so many streams; many_is says how they share a hop, `TOGETHER` or `IN_TURN`.
     - denoises: what goes in comes out cleaner; otherwise it passes, and the model tells numbers of it.
     """
 
@@ -48,6 +56,9 @@ class Subject:
     period_ns: int
     backends: list[Backend]
     facts: dict[str, Any]
+    anew: Callable[[], Backend] | None
+    many: Callable[[int], Backend]
+    many_is: str
     denoises: bool = True
 
     @property
@@ -65,7 +76,7 @@ def build_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
     """
     if is_onnx(model):
         return _onnx_subject(model, chosen)
-    weights = load_model(model)
+    weights = load_weights(find_weights(model))
     if weights.net in LISTENERS:
         return _listening_subject(model, weights, chosen)
     stages = denoise_stages(weights)
@@ -75,12 +86,14 @@ def build_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
     # What Python runs, it runs live behind a deadline, a hop later.
     stage = pipeline if backends[0].gil_free else WorkerStage(pipeline)
     period_ns = round(1e9 * config.hop_length / config.sample_rate)
-    return Subject(stage, config.sample_rate, period_ns, backends, facts)
+    precision = "int8" if backends[0].name == "int8" else "float32"
 
+    def many(streams: int) -> Backend:
+        batch = Pipeline(denoise_stages(weights, precision))
+        return batch_backend(batch, streams, demo_hops(config.hop_length))
 
-def load_model(model: str | Path) -> Weights:
-    """A shipped model by name, or a weights file. Raises WeightsError."""
-    return load_weights(find_weights(model))
+    anew = partial(build_backend, "native", weights)
+    return Subject(stage, config.sample_rate, period_ns, backends, facts, anew, many, TOGETHER)
 
 
 def _facts(
@@ -102,15 +115,22 @@ def _listening_subject(model: str | Path, weights: Weights, chosen: Sequence[tup
     if list(chosen) != [("native", "cpu")]:
         raise ConfigError(f"the net {weights.net} is run natively alone: --backend native")
     net = LISTENERS[weights.net].from_weights(weights)
-    config = net.config
-    stages = [Analysis(config.n_fft, config.hop_length, config.window), net]
-    hops = demo_hops(config.hop_length, config.sample_rate)
+    config, rate = net.config, net.config.sample_rate
+    hops = demo_hops(config.hop_length, rate)
+
+    def stages() -> list[NativeStage]:
+        analysis = Analysis(config.n_fft, config.hop_length, config.window)
+        return [analysis, LISTENERS[weights.net].from_weights(weights)]
+
+    def anew() -> Backend:
+        return NativeBackend("native", ("STFT", "net"), stages(), hops)
+
+    def many(streams: int) -> Backend:
+        return batch_backend(Pipeline(stages()), streams, hops)
+
     facts = _facts(model, weights, config, latency=0)
-    backends: list[Backend] = [NativeBackend("native", ("STFT", "net"), stages, hops)]
-    period_ns = round(1e9 * config.hop_length / config.sample_rate)
-    return Subject(
-        Gain(config.hop_length, 0.0), config.sample_rate, period_ns, backends, facts, denoises=False
-    )
+    stage, period_ns = Gain(config.hop_length, 0.0), round(1e9 * config.hop_length / rate)
+    return Subject(stage, rate, period_ns, [anew()], facts, anew, many, IN_TURN, denoises=False)
 
 
 def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subject:
@@ -137,8 +157,15 @@ def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
         "hop_length": hop_length,
         "latency": onnx.latency,
     }
-    backends: list[Backend] = [stage_backend("onnx", onnx, hops)]
-    period_ns = round(1e9 * hop_length / rate)
-    if manifest.task == "denoise":
-        return Subject(build_denoiser(model), SAMPLE_RATE, period_ns, backends, facts)
-    return Subject(WorkerStage(Gain(hop_length, 0.0)), rate, period_ns, backends, facts, denoises=False)
+    period_ns, denoises = round(1e9 * hop_length / rate), manifest.task == "denoise"
+    return Subject(
+        build_denoiser(model) if denoises else WorkerStage(Gain(hop_length, 0.0)),
+        SAMPLE_RATE if denoises else rate,
+        period_ns,
+        [stage_backend("onnx", onnx, hops)],
+        facts,
+        anew=None,
+        many=lambda streams: turns_backend(onnx, streams, hops),
+        many_is=IN_TURN,
+        denoises=denoises,
+    )

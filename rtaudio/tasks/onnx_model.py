@@ -165,7 +165,7 @@ class Listener:
     """A classifier beside the sound, which passes unchanged; `heard` keeps its numbers, hop by hop.
 
     Live it runs in a `WorkerStage`, which leaves hops out where it is late. The latest `capacity` of those
-    heard are kept, each as (how many came before it since the last reset, numbers).
+    heard are kept, each as (number of its hop in the stream, from 0, numbers).
     """
 
     latency = 0
@@ -174,18 +174,18 @@ class Listener:
         self.model = OnnxStage(manifest)
         self.in_spec = self.out_spec = self.model.in_spec
         self.heard: deque[tuple[int, Samples]] = deque(maxlen=capacity)
-        self._hops = 0
+        self.hop = 0
 
     def process(self, x: Samples, out: Samples) -> None:
         scores = np.zeros(self.model.out_spec.shape, np.float32)
         self.model.process(x, scores)
-        self.heard.append((self._hops, scores))
-        self._hops += 1
+        self.heard.append((self.hop, scores))
+        self.hop += 1
         out[:] = x
 
     def reset(self) -> None:
         self.model.reset()
-        self._hops = 0
+        self.hop = 0
 
     def abort(self) -> None:
         self.model.abort()

@@ -7,16 +7,19 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from html import unescape
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from program import ENVIRONMENT
 
 from rtaudio.cli.bench_page import page
 from rtaudio.cli.bench_png import save_pictures
 from rtaudio.cli.bench_text import print_report
-from rtaudio.cli.charts import WIDTH, Curve, tail_chart
+from rtaudio.cli.charts import WIDTH, Curve, forest, tail_chart
 from rtaudio.cli.main import main
 from rtaudio.stream.timing import HopTimes
 from rtaudio.tasks.bench import BenchSettings, run_bench
@@ -147,6 +150,7 @@ def grid(model_name, key, *values):
         "response_us": told,
         "deadline_misses": 2,
         "rtf": 0.1,
+        "step": "in one step",
     }
     return [{key: value, **row, "fits": False, "failure": "", "judged_by": "p99.9"} for value in values]
 
@@ -163,7 +167,12 @@ def test_other_paces_streams_and_the_round_trip_are_told_and_drawn(rtaudio, mode
     for row in report["paces"] + report["streams"]:
         assert row["hops"] > 0
         assert row["response_us"]["max"] >= row["compute_us"]["p50"] > 0
-    for words in ("own hop is 10 ms", "on one core", "measured by chirp: 20.0 ms", "declared there: 18.5 ms"):
+    for words in (
+        "own hop is 10 ms",
+        "Streams on one core, in one step",
+        "measured by chirp: 20.0 ms",
+        "declared there: 18.5 ms",
+    ):
         assert words in out
     root, _ = elements(html.read_text())
     assert {"streams", "roundtrip"} <= {svg.get("id") for svg in root.iter("svg")}
@@ -213,12 +222,15 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
         ["--hop", "2.5ms,"],
         ["--hop", "-1"],
         ["--streams", "0"],
+        ["--streams", "1001"],
         ["--streams", "1,many"],
         ["--loopback", "one"],
         ["--loopback", "a:b", "--jack"],
         ["--jack", "--pulse"],
         ["--device", "tpu"],
         ["--device", "cuda"],  # native runs on the CPU
+        ["--device", "cpu,cuda"],
+        ["--device", "cpu,cpu"],
         ["--model", "mystery"],
         ["--compare", "nowhere.json"],
         ["--json", "nowhere/report.json"],
@@ -301,6 +313,7 @@ def test_of_two_models_each_has_its_answer_and_one_may_have_failed(measured, cap
     root, _ = elements(html)
     assert sum("verdict" in element.get("class", "") for element in root.iter("p")) == 2
     assert "other.onnx onnx failed at hop 0: why" in html
+    assert re.search(r">other\.onnx: (does not fit|fits) 40 ms<", html)
     assert "deadline 16 ms" in html
     print_report(report)
     lines = capsys.readouterr().out.splitlines()
@@ -359,9 +372,37 @@ def test_nets_that_listen_are_measured_too(rtaudio):
     assert all(
         m["sample_rate"] == 16000 and m["verdict"]["parts_ms"]["algorithmic"] == 0 for m in told["models"]
     )
-    for arguments in (["--streams", "2"], ["--hop", "5ms"], ["--jack"], ["--backend", "onnx"]):
+    for arguments in (["--jack"], ["--backend", "onnx"]):
         code, out, err = rtaudio("bench", "--duration", SECONDS, "--model", "vad", *arguments)
         assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_the_round_trip_is_the_first_model_s(rtaudio, model, monkeypatch):
+    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda settings: ROUND_TRIP)
+    code, out, _ = rtaudio("bench", "--duration", SECONDS, "--model", model, "vad", "--jack")
+    assert (code, "measured by chirp" in out) == (0, True)
+    code, _, err = rtaudio("bench", "--duration", SECONDS, "--model", "vad", model, "--jack")
+    assert (code, err) == (2, "rtaudio: vad gives no sound, so there is no round trip through it\n")
+
+
+def test_paces_and_streams_of_models_of_every_kind(rtaudio, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from tests import onnx_twins as twins
+
+    twin = twins.manifest_of(twins.many_states(tmp_path / "twin.onnx", 3))
+    code, out, _ = rtaudio(
+        "bench", "--duration", SECONDS, "--model", "vad", twin, "standard", "--streams", "1,3"
+    )
+    assert code == 0
+    way = "one after the other"
+    assert f"Streams on one core: vad {way}, twin.toml {way}, standard in one step" in " ".join(out.split())
+    code, out, _ = rtaudio("bench", "--duration", SECONDS, "--model", "vad", "--hop", "5ms", "--json")
+    assert code == 0
+    assert json.loads(out)["paces"][0]["hops"] == 80
+    code, out, err = rtaudio("bench", "--model", twin, "--hop", "5ms")
+    assert (code, out) == (2, "")
+    assert err == f"rtaudio: {twin}: its file fixes the hop at 10 ms, so there is no other pace\n"
 
 
 @pytest.mark.parametrize("how", ["crash", "shape", "nan", "hang"])
@@ -383,6 +424,40 @@ def test_a_model_that_goes_wrong_is_named_and_the_other_is_told(rtaudio, model, 
     assert failed["failure"] in unescape(html.read_text())
     assert failed["warm_hops"] in (20, 21)
     assert (kept["failure"], kept["hops"]) == ("", 20)
+
+
+STUCK = """
+import atexit, functools
+from rtaudio.cli.main import program
+from rtaudio.stream.pipeline import Pipeline
+from rtaudio.tasks import bench, bench_backends
+from tests.stuck import Stuck
+
+stages = bench_backends.denoise_stages
+
+def with_a_stuck_one(*arguments):
+    *others, last = stages(*arguments)
+    return *others, Pipeline([last, Stuck(*last.out_spec.shape, 250)])
+
+bench_backends.denoise_stages = with_a_stuck_one
+atexit.register(print, "an ordinary end")  # which crashes where ONNX Runtime is still at it
+bench.Measurement = functools.partial(bench.Measurement, hang_s=0.3)
+program()
+"""
+
+
+def test_native_code_that_hangs_does_not_keep_the_program(model, tmp_path):
+    """In a process of its own: its thread can't be ended."""
+    file = tmp_path / "report.json"
+    arguments = ["bench", "--duration", SECONDS, "--model", model, "vad", "--json", str(file)]
+    command = [sys.executable, "-c", STUCK, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    name = Path(model).name
+    assert (done.returncode, done.stderr) == (2, f"rtaudio: {name} native hop 250 was not done after 0.3 s\n")
+    assert done.stdout.startswith(f"{name}: does not run: native hop 250 was not done after 0.3 s")
+    assert "an ordinary end" not in done.stdout
+    failed, kept = json.loads(file.read_text())["backends"]
+    assert (failed["warm_hops"] + failed["hops"], kept["failure"], kept["hops"]) == (250, "", 20)
 
 
 def test_a_model_that_fails_leaves_what_was_measured_of_it(rtaudio, model, monkeypatch, tmp_path):
@@ -463,6 +538,12 @@ def test_names_of_many_curves_go_on_in_the_next_line():
     assert all(float(x) + 28 + 7 * 24 < WIDTH for x, _ in places)
     assert len({y for _, y in places}) == 2
     assert len(set(places)) == 6
+
+
+def test_long_names_beside_ratios_have_room():
+    name = "some-long-name-of-a-model.toml onnx paced p50"
+    (x,) = re.findall(rf'<text x="([\d.]+)" [^>]*>{name}<', forest([(name, 1.0, 0.9, 1.1, "same")], 1.05))
+    assert float(x) > 7 * len(name)
 
 
 def test_different_machines_get_no_ratio_on_the_page(measured):

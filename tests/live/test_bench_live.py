@@ -27,9 +27,8 @@ def round_trip(*arguments):
     return json.loads(out)["round_trip"]
 
 
-def test_through_the_engine_on_a_jack_of_its_own(model):
-    need(JACK_PROGRAMS, "jackd2")
-    told = round_trip("--jack", "--model", model)
+def assert_as_declared(told):
+    """Of a round trip through JACK."""
     assert told["through_engine"]
     assert told["runs"] == 5
     # Every chirp takes as long as the last, but where the dummy driver lost a period.
@@ -38,6 +37,21 @@ def test_through_the_engine_on_a_jack_of_its_own(model):
     declared = told["declared_ms"]
     between = sum(declared.values()) - declared["capture buffer"] - declared["playback buffer"]
     assert told["median_ms"] == pytest.approx(between, abs=1000 * 64 / 48000 + 0.01)
+
+
+def test_through_the_engine_on_a_jack_of_its_own(model):
+    need(JACK_PROGRAMS, "jackd2")
+    assert_as_declared(round_trip("--jack", "--model", model))
+
+
+def test_through_the_engine_with_somebodys_model(tmp_path):
+    """The way goes to the model's rate, a worker, and back."""
+    need(JACK_PROGRAMS, "jackd2")
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from tests import onnx_twins as twins
+
+    assert_as_declared(round_trip("--jack", "--model", twins.manifest_of(twins.late(tmp_path / "late.onnx"))))
 
 
 def test_through_the_engine_on_a_pulse_of_its_own(model):

@@ -76,7 +76,7 @@ def native_loop(monkeypatch, clock, costs_ns):
     table = np.array([(0, 0, 0, 0), (1, 0, 0, 0)], np.int64)
     sound = np.zeros((1, 1), np.float32)
     scratch = np.zeros(paced.SCRATCH_WORDS, np.int64)
-    return timing._run(table, sound, sound, len(costs_ns), PERIOD_NS, scratch)
+    return timing._run(table, sound, sound, timing._no_marks(len(costs_ns), len(table)), PERIOD_NS, scratch)
 
 
 LOOPS = {"python": python_loop, "native": native_loop}

@@ -10,10 +10,11 @@ from rtaudio.dsp.delay import Delay
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.worker import AWAKE_HOPS, TAGS, WARM_HOPS
+from rtaudio.stream.lost import any_lost
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.stage import Spec
+from rtaudio.stream.stage import NativeStage, Spec
 from rtaudio.stream.worker import WorkerStage
 
 HOP, RATE = 480, 48000
@@ -38,6 +39,18 @@ class Negate:
 
     def reset(self):
         self.hops = 0
+
+
+class Hang(Negate):
+    """Is held up at once, and says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.reached = threading.Event(), threading.Event()
+
+    def process(self, x, out):
+        self.reached.set()
+        super().process(x, out)
 
 
 def delayed(x, hops, sign=-1):
@@ -137,6 +150,46 @@ def test_hops_are_numbered_modulo_what_a_float_counts():
     out = run_offline(stage, NOISE)
     np.testing.assert_array_equal(out[3 * HOP :], delayed(NOISE, 2)[3 * HOP :])
     assert stage.late_hops == 2  # the two that were never handed over
+
+
+class Numbered(Negate):
+    """Notes the number of each hop it gets."""
+
+    hop = 0
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = []
+
+    def process(self, x, out):
+        super().process(x, out)
+        self.numbers.append(self.hop)
+
+
+def test_hops_keep_their_numbers_over_those_left_out_and_the_engines_reset():
+    inner = Numbered()
+    worker, out = WorkerStage(inner), np.empty(HOP, np.float32)
+
+    def hear(n, worked_off=True):
+        for _ in range(n):
+            NativeStage.process(worker, NOISE[:HOP], out)
+            if worked_off:
+                worker.work_off()
+
+    hear(3)
+    worker.arena.reset()  # as the engine does
+    hear(2)
+    hear(40, worked_off=False)
+    worker.work_off()
+    assert inner.numbers[:5] == list(range(5))
+    waited = inner.numbers[5:]
+    assert waited == list(range(5, 5 + len(waited)))
+    assert 0 < len(waited) < 40
+    hear(1)
+    assert inner.numbers[-1] == 45
+    worker.reset()
+    hear(1)
+    assert inner.numbers[-1] == 0
 
 
 def test_late_results_leave_no_step_in_short_hops():
@@ -269,6 +322,23 @@ def test_live_a_stuck_worker_costs_hops_and_never_the_stream():
     assert stats.hops >= 20
     assert stats.late_worker_hops >= 15
     assert stats.ring_overflows == 0
+
+
+def test_a_worker_that_hangs_is_given_up_and_a_new_one_works(monkeypatch):
+    monkeypatch.setattr("rtaudio.stream.worker.GIVE_UP_S", 0.05)
+    inner = Hang()
+    worker = WorkerStage(inner)
+    worker.start()
+    NativeStage.process(worker, NOISE[:HOP], np.empty(HOP, np.float32))
+    assert inner.reached.wait(10)
+    (hung,) = [thread for thread in threading.enumerate() if thread.name == "rtaudio-worker"]
+    worker.stop()
+    assert any_lost()
+    worker.start()
+    worker.stop()
+    inner.gate.set()
+    hung.join(10)
+    assert not any_lost()
 
 
 def test_misuse_is_named():

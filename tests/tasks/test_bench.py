@@ -12,7 +12,7 @@ from rtaudio.stream.timing import HopTimes
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.bench import BenchSettings, Parts
 from rtaudio.tasks.bench_compare import compare, read_report, resampled
-from rtaudio.tasks.bench_subject import Subject
+from rtaudio.tasks.bench_subject import IN_TURN, Subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, grouped, judge, percentiles, summarise
 from rtaudio.tasks.machine import environment, same_machine
 
@@ -84,7 +84,7 @@ def test_the_verdict(budget_ms, cost_us, fits, word):
 def test_what_runs_in_python_has_the_time_of_its_worker():
     """3 ms would be late for the 2.7 ms that the engine has; behind a worker there are 10."""
     stage = WorkerStage(Same())
-    subject = Subject(stage, 48000, PERIOD_NS, [], {})
+    subject = Subject(stage, 48000, PERIOD_NS, [], {}, None, lambda streams: None, IN_TURN)
     assert subject.worker_us == 10_000
     plan, too_long = choose_plan(stage, 48000, 60.0)
     told = told_of(np.full(1000, 3000.0))

@@ -15,6 +15,7 @@ def rows(model="m", **fits):
         (rows("a", n8=True) + rows("b", n8=False),
          "a: 8 streams fit the hop on one core at p99.9; more were not tried; "
          "b: none of the numbers of streams tried fits one core at p99.9"),
+        (rows(n1=True, n8=False), "1 stream fits the hop on one core at p99.9; 8 do not"),
         (rows(n8=False), "none of the numbers of streams tried fits one core at p99.9"),
     ],
 )  # fmt: skip

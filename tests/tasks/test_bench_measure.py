@@ -1,16 +1,20 @@
 """Measuring in turns: whatever one backend does, it is named, and all that was timed is kept."""
 
+import os
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from rtaudio.kernels.paced import nothing_step
+from rtaudio.stream import lost
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
 from rtaudio.tasks.bench_backends import NativeBackend, stage_backend
 from rtaudio.tasks.bench_measure import ROUNDS, WARM_HOPS, Measurement
 from rtaudio.tasks.energy import EnergyMeter
+from tests.stuck import Stuck
 
 HOP = 4
 PERIOD_NS = 100_000
@@ -59,6 +63,11 @@ def native(name="native"):
     return NativeBackend(name, ("nothing",), [stage], hops())
 
 
+def given_up():
+    """Threads of measurements that are still at it."""
+    return [thread for thread in threading.enumerate() if "_take" in thread.name]
+
+
 def counts(runs):
     return [len(times.marks) for times in runs.warm], [len(times.marks) for times in runs.paced]
 
@@ -74,6 +83,22 @@ def test_backends_take_turns_each_at_its_own_pace():
     assert all(a < b for a, b in zip(begun, other, strict=True))
     assert all(b < a for a, b in zip(begun[1:], other[:-1], strict=True))
     assert all(0 <= share <= 1 for share in shares)
+
+
+def test_what_cannot_keep_up_is_measured_in_its_time_all_the_same(monkeypatch):
+    monkeypatch.setattr("rtaudio.tasks.bench_measure.WARM_S", 0.002)
+
+    def spun(times):
+        """As if each hop had taken 0.4 ms."""
+        times.marks[:, -1] = times.marks[:, 1] + 4 * PERIOD_NS
+        return times
+
+    slow = native()
+    run = slow.run
+    slow.run = lambda n, period_ns: spun(run(n, period_ns))
+    measurement = Measurement([(slow, PERIOD_NS)], 0.02)
+    assert measurement.run()
+    assert counts(measurement.runs[0]) == ([WARM_HOPS] + [5] * (ROUNDS - 1), [5] * ROUNDS)
 
 
 def test_what_was_measured_before_an_interruption_is_kept():
@@ -101,6 +126,8 @@ def test_one_that_goes_wrong_is_named_and_the_rest_is_kept(how, last):
         assert measurement.run()
     finally:
         model.released.set()
+    for thread in given_up():
+        thread.join(10)
     kept, failed = measurement.runs if last else measurement.runs[::-1]
     assert (kept.failure, failed.failure) == ("", FAILURES[how])
     assert counts(kept) == ([WARM_HOPS] * ROUNDS, [20] * ROUNDS)
@@ -112,13 +139,39 @@ def test_one_that_hangs_and_comes_back_changes_nothing_any_more():
     measurement = Measurement([(stage_backend("bad", model, hops()), PERIOD_NS)], 0.04, hang_s=0.2)
     assert measurement.run()
     before = counts(measurement.runs[0])
-    (left,) = [thread for thread in threading.enumerate() if "_take" in thread.name]
+    (left,) = given_up()
     assert threading.active_count() == threads + 1
     model.released.set()
     left.join(10)
     assert not left.is_alive()
     assert counts(measurement.runs[0]) == before
     assert model.hops == BAD_HOP + 1
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_native_code_that_hangs_is_named_and_given_up(last):
+    stage = Stuck(HOP, BAD_HOP)
+    good, bad = (native(), PERIOD_NS), (NativeBackend("bad", ("stuck",), [stage], hops()), PERIOD_NS)
+    measurement = Measurement([good, bad] if last else [bad, good], 0.04, hang_s=0.2)
+    rescue = threading.Timer(20, stage.free)  # where nobody notices, the test shall fail, not hang
+    rescue.start()
+    try:
+        assert measurement.run()
+        assert lost.any_lost()
+        (left,) = given_up()
+        if sys.platform == "linux":
+            assert os.sched_getscheduler(left.native_id) & ~os.SCHED_RESET_ON_FORK == os.SCHED_IDLE
+    finally:
+        rescue.cancel()
+        stage.free()
+    kept, failed = measurement.runs if last else measurement.runs[::-1]
+    assert (kept.failure, failed.failure) == ("", FAILURES["hang"])
+    expected = ([WARM_HOPS, WARM_HOPS, BAD_HOP - 2 * (WARM_HOPS + 20)], [20, 20])
+    assert counts(failed) == expected
+    assert counts(kept) == ([WARM_HOPS] * ROUNDS, [20] * ROUNDS)
+    left.join(10)
+    assert not lost.any_lost()
+    assert counts(failed) == expected
 
 
 def test_native_nan_is_found_where_it_began():
