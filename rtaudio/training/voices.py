@@ -1,14 +1,12 @@
 """Words spoken by synthesisers: near misses of the keywords, made-up words, words that people said.
 
 They teach what is *not* a keyword, and teach the word embedding that one word in many voices is
-one word. Programs used where installed: espeak-ng and flite, whose voices come from different
-families; sound that they make carries no licence of theirs.
+one word.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +14,10 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import soundfile
-import soxr
-from numpy.typing import NDArray
 
 from rtaudio.training.data import append_clips, listed_paths
+from rtaudio.training.synthesisers import SAMPLE_RATE, WORDS_A_MINUTE, Manner, Samples, installed, speak
 
-Samples = NDArray[np.float32]
-
-PROGRAMS = ("espeak-ng", "flite")
 FLITE_VOICES = ("kal", "kal16", "awb", "rms", "slt")
 ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029", "en-gb-x-rp", "en-gb-x-gbclan", "en-us-nyc")
 ESPEAK_VARIANTS = (
@@ -33,7 +26,6 @@ ESPEAK_VARIANTS = (
     "aunty", "grandma", "grandpa", "anika", "travis", "victor", "shelby", "caleb", "Gene", "Alicia", "robert",
 )  # fmt: skip
 MADE_WORDS, VOICES_EACH = 1200, 8
-SAMPLE_RATE = 16000
 
 NEAR_WORDS = (
     "commuter", "compute", "computing", "competitor", "complete her", "come pewter", "composer", "company",
@@ -65,22 +57,12 @@ def vocabulary(made_words: int = MADE_WORDS, seed: int = 0) -> list[str]:
     return [*NEAR_WORDS, *list(made)[:made_words]]
 
 
-def say(text: str, number: int, rng: np.random.Generator, folder: Path) -> tuple[str, Samples]:
-    """The text in one of the voices, at some speed and pitch: the voice's name, and samples at 16 kHz."""
-    path = folder / f"{number}.wav"
+def manner(number: int, rng: np.random.Generator) -> Manner:
+    """Who says a word and how: families in turn where there are two, voice, pace and pitch drawn."""
     if (number % 2 and shutil.which("flite")) or not shutil.which("espeak-ng"):
-        voice = str(rng.choice(FLITE_VOICES))
-        stretch = f"duration_stretch={rng.uniform(0.8, 1.35):.2f}"
-        command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", str(path)]
-    else:
-        voice = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(ESPEAK_VARIANTS)}"
-        pace, pitch = str(rng.integers(120, 200)), str(rng.integers(20, 85))
-        command = ["espeak-ng", "-v", voice, "-s", pace, "-p", pitch, "-w", str(path), text]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
-    audio, rate = soundfile.read(path, dtype="float32")
-    path.unlink()
-    wave = soxr.resample(audio, rate, SAMPLE_RATE).astype(np.float32)
-    return voice, wave * np.float32(0.9 / max(float(np.abs(wave).max(initial=0.0)), 1e-6))
+        return Manner("flite", str(rng.choice(FLITE_VOICES)), 1 / float(rng.uniform(0.8, 1.35)))
+    voice = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(ESPEAK_VARIANTS)}"
+    return Manner("espeak-ng", voice, rng.integers(120, 200) / WORDS_A_MINUTE, rng.integers(20, 85) / 99)
 
 
 def synthesise(
@@ -91,7 +73,7 @@ def synthesise(
     Words are named as keywords are: `hey_computer` is spoken as two. False, and nothing done, where
     neither program is installed.
     """
-    if not any(map(shutil.which, PROGRAMS)):
+    if not installed():
         return False
     there = listed_paths(store)
     missing = [word for word in words if f"synthetic/{word}/0" not in there]
@@ -99,8 +81,9 @@ def synthesise(
 
         def all_voices(task: tuple[int, str]) -> list[tuple[str, Samples]]:
             i, word = task
-            rng, text = np.random.default_rng((17, crc32(word.encode()))), word.replace("_", " ")
-            return [say(text, i * VOICES_EACH + k, rng, Path(folder)) for k in range(VOICES_EACH)]
+            rng, path = np.random.default_rng((17, crc32(word.encode()))), Path(folder) / f"{i}.wav"
+            manners = [manner(k, rng) for k in range(VOICES_EACH)]
+            return [(m.voice, speak(word.replace("_", " "), m, path)) for m in manners]
 
         spoken = pool.map(all_voices, enumerate(missing))
         for done, (word, voices) in enumerate(zip(missing, spoken, strict=True), 1):
