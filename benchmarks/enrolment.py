@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.report import Report
 from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
+from rtaudio.errors import WeightsError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
 from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_negatives
 from rtaudio.nn.spans import spoken_span
@@ -104,6 +105,16 @@ class Ground:
 
     def missed(self, head: WordHead, heard: Sequence[Heard], threshold: float) -> float:
         return missed_percent(head, heard, threshold, self.net.config.stride)
+
+
+def untaught(data: Path) -> set[str]:
+    """Words in a folder that the embedding was not trained on; none where there is no embedding."""
+    try:
+        trained = load_weights(find_weights("embedding")).card.get("words", ())
+    except WeightsError:
+        return set()
+    folders = {path.name for path in data.iterdir() if path.is_dir()} if data.is_dir() else set()
+    return folders - {*trained, "_negative"}
 
 
 def read_ground(data: Path, others: Sequence[Samples], quick: bool) -> Ground:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.enrolment import untaught
 from benchmarks.keyword_cost import cost_table, event_hops, gate_table
 from benchmarks.report import Report
 from benchmarks.streams import (
@@ -71,8 +72,11 @@ class Material:
 
 
 def gather(data: Path, negatives: Sequence[Path], words: Sequence[str], split: str, passes: int) -> Material:
-    """Read everything and make the streams."""
-    recordings = read_recordings(data, split)
+    """Read everything and make the streams.
+
+    What enrolment will teach is said in none of those without words, or it would be its own false accept.
+    """
+    recordings = read_recordings(data, split, skip=untaught(data) - {*words})
     by_folder = {folder: read_recordings(folder, split) for folder in negatives}
     speech = [r for part in by_folder.values() for r in part]
     noises = [r for folder, part in by_folder.items() if "noise" in folder.name for r in part]
