@@ -1,17 +1,22 @@
-"""What spotting costs: part of `benchmarks.keywords`."""
+"""What spotting costs, and what a gate in front of it saves and misses: part of `benchmarks.keywords`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.report import Report
-from benchmarks.streams import HOP
+from benchmarks.report import Report, Table
+from benchmarks.streams import HOP, SAMPLE_RATE, WordStream, found
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.speech import tensor_shapes
+from rtaudio.nn.vad import VadNet
+from rtaudio.nn.weights import find_weights, load_weights
+from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import PERIOD_NS, time_stage
 
@@ -26,15 +31,59 @@ def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
     chains[f"the same, {many} words"] = (wide[many], wide[many].words)
     cost = {}
     for name, (stage, words) in chains.items():
-        chain = Pipeline([Analysis(2 * HOP, HOP), Spotter([stage], words)])
-        warm = float(np.mean(time_stage(chain, noise)[0]))
-        paced = float(np.median(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0]))
-        cost[name] = warm
-        table.row(name, warm, paced)
+        cost[name] = _row(table, name, Spotter([stage], words), noise, quick)
+    gate = VadNet.from_weights(load_weights(find_weights("vad")))
+    _row(table, "gated, in noise alone", Spotter([net], net.words, gate=gate), noise, quick)
     report.show(table)
     names = list(cost)
     report.goal("µs for 10 ms, features included", cost[names[0]], 15.0)
     report.goal("µs for each further word", (cost[names[2]] - cost[names[1]]) / (many - few), 1.0)
+
+
+def _row(table: Table, name: str, spotter: Spotter, noise: NDArray[np.float32], quick: bool) -> float:
+    """Time a spotter, and return what it costs warm."""
+    chain = Pipeline([Analysis(2 * HOP, HOP), spotter])
+    warm = float(np.mean(time_stage(chain, noise)[0]))
+    paced = float(np.median(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0]))
+    table.row(name, warm, paced)
+    return warm
+
+
+def gate_table(
+    report: Report,
+    net: KeywordNet,
+    streams: Mapping[str, Mapping[str, WordStream]],
+    thresholds: dict[str, float],
+) -> None:
+    """What the voice activity net in front of the nets makes the shipped spotter miss, in all conditions."""
+    table = report.table(
+        "missed with the nets run only where there is speech, %", ["word", "said", "always", "gated"]
+    )
+    used, totals = {word: thresholds.get(word, 1.0) for word in net.words}, np.zeros(3)
+    for word, by_condition in streams.items():
+        counts = np.zeros(3)
+        for stream in by_condition.values():
+            for k, gate in enumerate((None, VadNet.from_weights(load_weights(find_weights("vad")))), 1):
+                spotter = Spotter([net], net.words, gate=gate, threshold=used)
+                hops = event_hops(spotter, word, stream.wave)
+                counts[k] += np.isnan(found(hops, stream.ends)).sum()
+            counts[0] += stream.ends.size
+        table.row(word, int(counts[0]), *(100 * counts[1:] / counts[0]).tolist())
+        totals += counts
+    report.show(table)
+    if totals[0]:
+        report.goal("missed % of all words by the gate alone", 100 * (totals[2] - totals[1]) / totals[0], 1.0)
+
+
+def event_hops(spotter: Spotter, word: str, wave: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Hops at which a spotter tells of a word in a stream."""
+    chain = Pipeline([Analysis(2 * HOP, HOP), spotter])
+    chain.reset()
+    hops, events = wave[: wave.size // HOP * HOP].reshape(-1, HOP), []
+    for at in range(0, len(hops), 6000):
+        run_frames(chain, hops[at : at + 6000])
+        events += [round(e.time_s * SAMPLE_RATE / HOP) - 1 for e in spotter.events() if e.word == word]
+    return np.array(events, np.int64)
 
 
 def _random_net(net: KeywordNet, n_words: int) -> KeywordNet:

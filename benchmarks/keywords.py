@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.enrolment import read_ground, run_enrolment
-from benchmarks.keyword_cost import cost_table
+from benchmarks.keyword_cost import cost_table, event_hops, gate_table
 from benchmarks.report import Report
 from benchmarks.streams import (
     HOP,
@@ -40,7 +39,7 @@ from benchmarks.streams import (
     threshold_for,
     word_stream,
 )
-from benchmarks.synthetic_words import run_synthetic
+from benchmarks.synthetic_words import run_own_words
 from benchmarks.wake_peers import WORD, peer_scores, peers
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
@@ -173,20 +172,6 @@ def miss_table(
     return thresholds
 
 
-def spotter_events(
-    net: NativeStage, words: Sequence[str], thresholds: dict[str, float], wave: Samples
-) -> Any:
-    """Events of the shipped spotter over a stream, hop by hop."""
-    spotter = Spotter([net], words, threshold=thresholds)
-    chain = Pipeline([Analysis(2 * HOP, HOP), spotter])
-    chain.reset()
-    hops, events = wave[: wave.size // HOP * HOP].reshape(-1, HOP), []
-    for at in range(0, len(hops), 6000):
-        run_frames(chain, hops[at : at + 6000])
-        events += spotter.events()
-    return events
-
-
 def latency_table(report: Report, net: KeywordNet, material: Material, thresholds: dict[str, float]) -> None:
     """From the end of a word, by its level, to the shipped spotter's event, words said in the clear."""
     table = report.table("word end to event, ms", ["word", "found", "median", "p90"])
@@ -194,9 +179,8 @@ def latency_table(report: Report, net: KeywordNet, material: Material, threshold
     everything: list[float] = []
     for name, streams in material.words.items():
         stream = streams["clean"]
-        events = spotter_events(net, net.words, used, stream.wave)
-        hops = np.array([round(e.time_s * SAMPLE_RATE / HOP) - 1 for e in events if e.word == name], np.int64)
-        latency = found(hops, stream.ends)
+        spotter = Spotter([net], net.words, threshold=used)
+        latency = found(event_hops(spotter, name, stream.wave), stream.ends)
         latency = 1000 * latency[np.isfinite(latency)]
         everything += latency.tolist() if name in JUDGED else []
         if latency.size:
@@ -264,17 +248,6 @@ def write_det(scored: dict[str, Scored], detector: Detector, prefix: Path) -> No
     figure.savefig(prefix.with_suffix(".png"), dpi=110)
 
 
-def own_words(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
-    """What users teach: the tables of the two other modules."""
-    try:
-        ground = read_ground(data, others, quick)
-    except RtaudioError as error:
-        report.note(f"no enrolment: {error}")
-        return
-    run_enrolment(report, ground, quick)
-    run_synthetic(report, ground, quick)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keywords", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with a folder a word")
@@ -307,7 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not args.quick:
         peer_table(report, scored, material)
     cost_table(report, net, args.quick)
-    own_words(report, args.data, material.others, args.quick)
+    gate_table(report, net, material.words, thresholds)
+    run_own_words(report, args.data, material.others, args.quick)
     if args.det:
         write_det(scored, detector, args.det)
     return report.finish(args.json)

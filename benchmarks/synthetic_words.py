@@ -6,10 +6,14 @@ ordinary phrases, and that the embedding was not trained on; who enrols is drawn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
-from benchmarks.enrolment import Ground, draw
+from benchmarks.enrolment import Ground, draw, read_ground, run_enrolment
 from benchmarks.report import Report
+from benchmarks.streams import Samples
 from rtaudio.errors import RtaudioError
 from rtaudio.tasks.synthetic import OWN_SHARE, check_installed, synthesise
 
@@ -17,6 +21,17 @@ PHRASES = {"snowboy": "snowboy", "view_glass": "view glass", "amelia": "amelia"}
 N_OWN = 3
 DRAWS, QUICK_DRAWS = 4, 1
 QUICK_WORDS, QUICK_EACH = 1, 10
+
+
+def run_own_words(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
+    """What users teach: from recordings, and from synthetic speech."""
+    try:
+        ground = read_ground(data, others, quick)
+    except RtaudioError as error:
+        report.note(f"no enrolment: {error}")
+        return
+    run_enrolment(report, ground, quick)
+    run_synthetic(report, ground, quick)
 
 
 def run_synthetic(report: Report, ground: Ground, quick: bool) -> None:
