@@ -100,7 +100,7 @@ def _tell(taught: Taught) -> None:
         print(f"  {source.name}: {len(source.clips)} recordings{voices}")
     for check in taught.checks:
         print(f"  taught without {check.left_out}, it finds {check.found} of those {check.recordings}")
-    if sum(check.found for check in taught.checks) < sum(check.recordings for check in taught.checks) / 2:
+    if taught.checks and all(check.found < check.recordings / 2 for check in taught.checks):
         print("  that is poor: a longer phrase, of four syllables or so, does better")
     names = [source.name for source in taught.sources]
     if missing := [program for program in PROGRAMS if program not in names]:
