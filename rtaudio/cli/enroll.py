@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtaudio.cli.options import Verbs, count, verb
+from rtaudio.cli.options import Verbs, count, use_one_blas_thread, verb
 from rtaudio.cli.spot import per_hour
 from rtaudio.errors import ConfigError
 
@@ -53,6 +53,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    use_one_blas_thread()
     from rtaudio.cli.terminal import note, print_json
     from rtaudio.nn.weights import find_weights, load_weights
     from rtaudio.tasks.enrol import check_name, enrol

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from typing import Any
 
 from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL, DEFAULT_PRECISION
@@ -124,3 +125,11 @@ def model_options(args: argparse.Namespace) -> dict[str, Any]:
         "atten_limit_db": args.atten_limit,
         "precision": args.precision,
     }
+
+
+def use_one_blas_thread() -> None:
+    """Where numpy isn't imported yet: fitting a word multiplies small matrices.
+
+    OpenBLAS shares them out to threads that spin: beside another busy program that takes ten times as long.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rtaudio.cli.options import Verbs, verb
+from rtaudio.cli.options import Verbs, use_one_blas_thread, verb
 from rtaudio.cli.spot import per_hour
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    use_one_blas_thread()
     from rtaudio.cli.terminal import Bar, note, print_json
     from rtaudio.nn.weights import find_weights, load_weights
     from rtaudio.tasks.enrol import check_name, read_clip
