@@ -16,9 +16,9 @@ DESCRIPTION = """\
 Teach a word without saying it: espeak-ng and flite do, in as many voices as they have, at several
 paces and pitches. No net is trained, so no torch is needed; it takes some seconds.
 
-People differ more than synthesisers do: a word taught like this alone misses many of them. Three
-recordings of your own (--from, or `rtaudio enroll` without any synthesiser) count for half of it.
-What the check prints is how often a family of voices is found by a word that was taught without it.
+People differ more than synthesisers do: a word taught like this alone misses many of them. With
+recordings of your own beside it (--from), which count for as much as all the others, it misses fewer.
+It tells how many recordings of a family of voices are found by a word that was taught without them.
 """
 
 SPEAKING_SHARE = 0.3
@@ -102,7 +102,7 @@ def _tell(taught: Taught) -> None:
     for check in taught.checks:
         print(f"  taught without {check.left_out}, it finds {check.found} of those {check.recordings}")
     if taught.checks and all(check.found < check.recordings / 2 for check in taught.checks):
-        print("  that is poor: a longer phrase, of four syllables or so, does better")
+        print("  that is poor: try a longer phrase, which less of other speech sounds like")
     names = [source.name for source in taught.sources]
     if missing := [program for program in PROGRAMS if program not in names]:
         print(f"  {missing[0]} would help: another family of voices is worth more than more of one")
