@@ -1,170 +1,47 @@
 """`rtaudio train embedding`: one word in many voices becomes one direction, different words different ones.
 
-Four kinds of classes: keywords of the data; words heard in its running speech, alone and two in a row; words
-that nobody says; and stretches of running speech that are each a class of their own. All but the last
-are spoken by synthesisers too, so that recorded and made voices of a word are one. Everything is heard at
-other speeds, from throats of other lengths, in other rooms and noise.
+What the words are, and how they are heard, is in `rtaudio.training.utterances`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rtaudio.nn.embedding import EmbeddingNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.enrolment import NEGATIVES, embed, save_negatives
-from rtaudio.nn.spans import active_frames
 from rtaudio.nn.speech_torch import SpeechNet
-from rtaudio.training.data import Clip, ClipStore
-from rtaudio.training.heard import Heard, heard_words, transcribe
+from rtaudio.training.data import ClipStore
+from rtaudio.training.heard import heard_words, transcribe
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import SpeechLoop, features_of, outputs_of
 from rtaudio.training.spoken import (
-    HOP,
     SAMPLE_RATE,
     Samples,
     Scenery,
     SpokenConfig,
     Words,
-    at_speed,
-    cut_at,
-    faded,
     normalised,
     overlay,
     said,
 )
+from rtaudio.training.utterances import HELD_OUT, MIX, Utterances, by_text, other_throats
 from rtaudio.training.voices import vocabulary
 
-HELD_OUT = ("snowboy", "view_glass", "amelia", "dracarys", "hadouken")
-"""Keywords the embedding never hears: what enrolling a new word is tested with."""
-SEGMENTS = 2500
-SHARES = (0.25, 0.3, 0.25, 0.2)
-"""Of items that are keywords, words heard in running speech, made-up words, stretches of running speech."""
-RECORDED_SHARE = 0.6
-"""Of items of heard words that are recordings; the others are synthesised."""
 MADE_WORDS = 2000
-THROAT = 0.15
-"""Frequencies are stretched by up to so much, as throats of other lengths do (Jaitly & Hinton 2013, VTLP)."""
-MIX = SpokenConfig(n_frames=170, clean=0.2, babble=0.05, snr_db=(0.0, 25.0), speed=(0.85, 1.18))
 NEGATIVE_STREAMS, NEGATIVE_S = 25, 100.0
 """Stretches of sound without the user's word that come with the weights: 40 minutes, 2 MB."""
 SCALE, MARGIN = 16.0, 0.15
 """Of the cosines before the softmax, and what the right class must lead by (CosFace, Wang et al. 2018)."""
 AFTER = (0, 2, 4, 6)
 """Strides of 20 ms after a word's end at which its embedding must stand for it."""
-
-
-class Utterances:
-    """Items that end in a word or a stretch of speech, and which one."""
-
-    def __init__(self, store: ClipStore, config: SpokenConfig, seed: int) -> None:
-        self.store, self.config = store, config
-        self.scenery = Scenery(store, "train", config, seed)
-        clips = [clip for clip in store.select("speech", "train") if said(clip)]
-        clips = [clip for clip in clips if said(clip) not in (*HELD_OUT, "_negative")]
-        self.bank = Words(store, clips)
-        self.heard = by_text(heard_words(store))
-        recorded = {said(clip) for clip in clips if not clip.path.startswith("synthetic/")}
-        self.kinds = [
-            sorted(recorded),
-            sorted(self.heard.keys() - recorded),
-            sorted(self.bank.groups.keys() - recorded - self.heard.keys()),
-        ]
-        words = (word for kind in self.kinds for word in kind)
-        self.classes = {word: number for number, word in enumerate(words)}
-        self.segments = self._segments(np.random.default_rng((seed, 1 << 42)))
-        self.n_classes = len(self.classes) + len(self.segments)
-        shares = np.array(SHARES) * [bool(kind) for kind in (*self.kinds, self.segments)]
-        self._shares = shares / shares.sum()
-        self._weights = [self._by_takes(kind) for kind in self.kinds]
-
-    def _by_takes(self, words: list[str]) -> NDArray[np.float64]:
-        """Chance of each word: by the root of how often it was heard, for most were once."""
-        weights = np.sqrt([len(self.heard.get(word, "-")) for word in words])
-        return weights / max(weights.sum(), 1.0)
-
-    def _segments(self, rng: np.random.Generator) -> list[tuple[Clip, int, int]]:
-        """Stretches of 0.5 to 1 s of speech, from as many speakers as there are."""
-        segments: list[tuple[Clip, int, int]] = []
-        for _ in range(4 * SEGMENTS):
-            clips = self.scenery.speech.group(rng)
-            clip, length = clips[rng.integers(len(clips))], int(rng.uniform(0.5, 1.0) * SAMPLE_RATE)
-            if clip.length < 2 * length:
-                continue
-            start = int(rng.integers(0, clip.length - length))
-            if active_frames(self.store.read(clip, start, length)).mean() > 0.7:
-                segments.append((clip, start, length))
-            if len(segments) == SEGMENTS:
-                break
-        return segments
-
-    def batch(self, seed: tuple[int, ...], size: int) -> tuple[Tensor, Tensor]:
-        """Spectra `(size, n_frames, 161, 2)`, and class and end frame of each item `(size, 2)`."""
-        waves, places, curves = [], [], []
-        for i in range(size):
-            rng = np.random.default_rng((*seed, i))
-            voice, number, end = self.voice(rng)
-            waves.append(self.scenery.heard(voice, rng))
-            places.append((number, end // HOP))
-            curves.append(self.scenery.microphone(rng))
-        return self.scenery.spectra(waves, curves), torch.tensor(places)
-
-    def voice(self, rng: np.random.Generator) -> tuple[Samples, int, int]:
-        """Perhaps other speech, then the word: samples, class, last sample of the word."""
-        c = self.config
-        wave, number, start, end = self._take(rng)
-        voice, last = np.zeros(c.n_samples, np.float32), c.n_samples - round(0.15 * SAMPLE_RATE)
-        at = int(rng.uniform(max(min(end, last), last - 0.4 * SAMPLE_RATE), last + 1)) - end
-        overlay(voice, normalised(wave), at)
-        before = at + start - int(rng.uniform(0.03, 0.4) * SAMPLE_RATE)
-        if rng.random() < c.speech_before and before > SAMPLE_RATE // 8:
-            overlay(voice, faded(self.scenery.running(rng, before)), 0)
-        return voice, number, at + end
-
-    def _take(self, rng: np.random.Generator) -> tuple[Samples, int, int, int]:
-        """One word or stretch: samples, class, first and last sample of what counts."""
-        kind = int(rng.choice(len(SHARES), p=self._shares))
-        if kind == len(self.kinds):
-            at = int(rng.integers(len(self.segments)))
-            clip, start, length = self.segments[at]
-            factor = float(rng.uniform(*self.config.speed))
-            wave = faded(at_speed(self.store.read(clip, start, length), factor))
-            return wave, len(self.classes) + at, 0, wave.size
-        word = self.kinds[kind][rng.choice(len(self.kinds[kind]), p=self._weights[kind])]
-        wave, start, end = self._said(word, rng)
-        return wave, self.classes[word], start, end
-
-    def _said(self, word: str, rng: np.random.Generator) -> tuple[Samples, int, int]:
-        speed, takes = self.config.speed, self.heard.get(word)
-        if takes and (word not in self.bank.groups or rng.random() < RECORDED_SHARE):
-            take = takes[rng.integers(len(takes))]
-            return cut_at(self.store, take.clip, (take.start, take.end), rng, speed)
-        return self.bank.cut(self.bank.draw(word, rng), rng, speed)
-
-
-def by_text(heard: list[Heard]) -> dict[str, list[Heard]]:
-    """Takes of each text, but for words that are held out."""
-    texts: dict[str, list[Heard]] = {}
-    for take in heard:
-        if take.text.replace("_", "") not in {word.replace("_", "") for word in HELD_OUT}:
-            texts.setdefault(take.text, []).append(take)
-    return texts
-
-
-def other_throats(spectra: Tensor, seed: tuple[int, ...]) -> Tensor:
-    """Spectra `(B, T, n_bins, 2)` with each item's frequencies stretched by up to THROAT."""
-    rng, bins = np.random.default_rng(seed), spectra.shape[2]
-    factors = torch.from_numpy(np.exp(rng.uniform(-THROAT, THROAT, len(spectra)))).float()
-    places = (torch.arange(bins) * factors[:, None]).round().long().clamp_max(bins - 1)
-    return spectra.gather(2, places[:, None, :, None].expand_as(spectra))
 
 
 class Classifier(nn.Module):
@@ -198,6 +75,8 @@ class EmbeddingLoop(SpeechLoop):
     name = EmbeddingNet.net_name
     score_name = "found_percent"  # held-out words, from three clips of one voice, with no false accept
 
+    held_out: ClassVar[tuple[str, ...]] = HELD_OUT
+
     net: Classifier
     average: Classifier
 
@@ -208,9 +87,9 @@ class EmbeddingLoop(SpeechLoop):
         config: EmbeddingConfig | None = None,
         mix: SpokenConfig = MIX,
     ) -> None:
-        self.items = Utterances(store, mix, run.seed)
+        self.items = Utterances(store, mix, run.seed, self.held_out)
         super().__init__(lambda: Classifier(config or EmbeddingConfig(), self.items.n_classes), run)
-        self._tests, self._groups, self._others = held_out_items(store, self.average.trunk)
+        self._tests, self._groups, self._others = held_out_items(store, self.average.trunk, self.held_out)
 
     @property
     def speech_net(self) -> SpeechNet:
@@ -224,10 +103,10 @@ class EmbeddingLoop(SpeechLoop):
         """
         transcribe(store, on_progress)
         keywords = {said(clip) for clip in store.clips if clip.path.startswith("keywords/")}
-        texts = by_text(heard_words(store))
+        texts = by_text(heard_words(store), cls.held_out)
         heard = {text for text, takes in texts.items() if "_" not in text or len(takes) > 1}
         return [
-            *sorted(keywords - {*HELD_OUT, "_negative"}),
+            *sorted(keywords - {*cls.held_out, "_negative"}),
             *sorted(heard - keywords),
             *vocabulary(MADE_WORDS),
         ]
@@ -291,9 +170,11 @@ class EmbeddingLoop(SpeechLoop):
         return items.scenery.heard(wave, rng)
 
 
-def held_out_items(store: ClipStore, net: SpeechNet) -> tuple[Tensor, list[tuple[str, str]], Tensor]:
+def held_out_items(
+    store: ClipStore, net: SpeechNet, held_out: Collection[str] = HELD_OUT
+) -> tuple[Tensor, list[tuple[str, str]], Tensor]:
     """Features of held-out words, each ending 0.1 s before its item; whose each is; and other speech."""
-    clips = [clip for clip in store.clips if said(clip) in HELD_OUT]
+    clips = [clip for clip in store.clips if said(clip) in held_out]
     bank, waves, rng = Words(store, clips), [], np.random.default_rng(3)
     length = MIX.n_samples
     for clip in clips:

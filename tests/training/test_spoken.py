@@ -14,11 +14,12 @@ from rtaudio.training import embedding as embedding_training
 from rtaudio.training import speech_loop
 from rtaudio.training.data import build_store
 from rtaudio.training.denoise import TrainPaths
-from rtaudio.training.embedding import EmbeddingLoop, other_throats
+from rtaudio.training.embedding import EmbeddingLoop
 from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss, wanted
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import train_speech
 from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, SpokenConfig, at_speed
+from rtaudio.training.utterances import other_throats
 from rtaudio.training.vad import VadLoop, auc, speech_frames
 from rtaudio.training.voices import NEAR_WORDS, vocabulary
 
@@ -128,6 +129,8 @@ class TinyVad(VadLoop):
 
 
 class TinyEmbedding(EmbeddingLoop):
+    held_out = ("stop",)
+
     def __init__(self, store, run):
         mix = dataclasses.replace(SMALL, n_frames=170)
         super().__init__(store, run, EmbeddingConfig(size=8, **TINY), mix)
@@ -138,7 +141,6 @@ class TinyEmbedding(EmbeddingLoop):
 )
 def test_training_end_to_end_leaves_weights_curves_and_a_checkpoint(words, tmp_path, monkeypatch, name, kind):
     monkeypatch.setattr(speech_loop, "synthesise", lambda *_, **__: False)
-    monkeypatch.setattr(embedding_training, "HELD_OUT", ("stop",))
     monkeypatch.setattr(embedding_training, "NEGATIVE_STREAMS", 1)
     monkeypatch.setattr(embedding_training, "NEGATIVE_S", 4.0)
     paths = TrainPaths(words, tmp_path / "out", tmp_path / "cache")
