@@ -159,6 +159,7 @@ def _streams(report: dict[str, Any], axes: Sequence[Any]) -> None:
         axis.set_yscale("log")
         axis.set_xticks(counts, [str(count) for count in counts])
         axis.minorticks_off()
+        axis.tick_params(labelbottom=True)  # each model's own, although they share the axis
         axis.grid(color=GRID, axis="y")
         _durations(axis.yaxis)
         axis.set_xlabel("streams on one core", color=SOFT, fontsize=9)

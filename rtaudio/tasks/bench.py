@@ -20,6 +20,7 @@ from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 2
 CHIRPS, CABLE_BLOCK = 5, 480
+DAY_S = 86400
 MOST_STREAMS = 1000  # a core carries some hundred; a slip of the finger shall not fill the memory
 
 
@@ -72,6 +73,8 @@ class BenchSettings:
         for name in ("budget_ms", "duration_s"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}={getattr(self, name):g} must be above 0")
+        if self.duration_s > DAY_S:  # times are kept hop by hop
+            raise ConfigError(f"duration_s={self.duration_s:g} must be a day at most, {DAY_S}")
         if self.hops_ms and not min(self.hops_ms) > 0:
             raise ConfigError(f"hop={min(self.hops_ms):g} ms must be above 0")
         for streams in self.streams:

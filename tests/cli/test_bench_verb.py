@@ -218,6 +218,7 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
         ["--backend", ""],
         ["--budget", "-3"],
         ["--duration", "0"],
+        ["--duration", "1e9"],
         ["--load", "disk"],
         ["--hop", "2.5ms,"],
         ["--hop", "-1"],
