@@ -62,7 +62,7 @@ def _add_activated(graph: Graph, y: str, config: SpeechConfig) -> str:
     """sigmoid(y), or y / |y| for an embedding."""
     if isinstance(config, EmbeddingConfig):
         length = graph.node("ReduceL2", y, axes=[1], keepdims=1)
-        y = graph.node("Div", y, graph.node("Max", length, graph.const([[1e-6]])))  # zeros stay zeros
-    else:
-        y = graph.node("Sigmoid", y)
-    return y
+        unit: str = graph.node("Div", y, graph.node("Max", length, graph.const([[1e-6]])))  # zeros stay zeros
+        return unit
+    scores: str = graph.node("Sigmoid", y)
+    return scores

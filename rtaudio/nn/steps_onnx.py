@@ -17,7 +17,6 @@ from rtaudio.nn.speech_config import SpeechConfig
 
 Floats = NDArray[np.float32]
 
-
 FLOAT32 = "float32"
 
 OPSET, IR_VERSION = 17, 9

@@ -129,9 +129,7 @@ def test_an_exported_net_that_listens_is_the_native_one(model, tmp_path):
     hops = noisy[: 500 * 160].reshape(-1, 160)
     native = Pipeline([Analysis(320, 160), LISTENERS[model].from_weights(weights)])
     np.testing.assert_allclose(run_frames(stage, hops), run_frames(native, hops), atol=1e-5)
-    before = [part.copy() for part in OnnxStage(read_manifest(path)).remembered()]
-    stage.reset()
-    np.testing.assert_array_equal(np.concatenate(stage.remembered()), np.concatenate(before))
+    check_stage(lambda: OnnxStage(read_manifest(path)), allocation=8192)
 
 
 @pytest.mark.parametrize("model", LISTENERS)
