@@ -1,4 +1,4 @@
-"""A word of one's own from a few recordings: a small logistic head over the embedding, fitted in numpy.
+"""A word of one's own from a few recordings: a linear discriminant over the embedding, fitted in numpy.
 
 The recordings are heard at a few speeds and with a little noise; what the embedding then says at the
 word's end are the positive examples. Against them stand the embeddings of three quarters of an hour of
@@ -37,9 +37,6 @@ SPEEDS, SNRS_DB = (1.0, 0.93, 1.08), (40.0, 20.0, 10.0)
 AFTER = (1, 3, 5, 7)
 """Strides of 20 ms after a word's end that are examples of it."""
 LEAD_S, TAIL_S = 1.2, 0.3
-RIDGE = 1e-3
-"""Weight decay of a head; found on words that the embedding was not trained on."""
-NEWTON_STEPS = 8
 FITTED_SHARE = 3
 """One negative in so many is fitted against (neighbours are nearly alike); all set the threshold."""
 PEAKS = 30
@@ -142,7 +139,7 @@ def fit_word(
     found = [word_windows(net, clip, rng) for clip in clips]
     counts = np.repeat(np.ones(len(clips)) if shares is None else shares, [len(one) for one in found])
     examples, windows = np.concatenate(found), negatives.windows()
-    weight, bias = fit_logistic(examples, np.concatenate(windows)[::FITTED_SHARE], counts)
+    weight, bias = fit_discriminant(examples, np.concatenate(windows)[::FITTED_SHARE], counts)
     limit = tail_threshold([x @ weight + bias for x in windows], negatives.hours, false_accepts_per_hour)
     ahead = float(np.median(examples @ weight + bias)) - limit
     scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(float(np.linalg.norm(weight)), 1e-9)
@@ -186,29 +183,23 @@ def embed(net: EmbeddingNet, wave: Samples) -> NDArray[np.float32]:
     return run_frames(net, x)[config.stride - 1 :: config.stride]
 
 
-def fit_logistic(
+def fit_discriminant(
     positives: NDArray[np.float32], negatives: NDArray[np.float32], counts: ArrayLike = 1.0
 ) -> tuple[NDArray[np.float32], float]:
-    """Weight and bias of a logistic regression, both classes weighing the same, by Newton's method.
+    """Weight and bias of Fisher's linear discriminant; negatives have a spread of 1 along it.
 
     - counts: what each positive counts for among them.
 
-    Starts from, and is drawn towards, no weights at all: RIDGE is of their squares.
+    Few recordings of one voice tell where a word lies, and nothing of how it varies: the spread is that
+    of the negatives alone, drawn halfway to a sphere (Friedman 1989, regularised discriminant analysis).
+    0 lies in the middle between word and negatives.
     """
-    x = np.vstack([positives, negatives]).astype(np.float64)
-    x = np.hstack([x, np.ones((len(x), 1))])
-    y = np.r_[np.ones(len(positives)), np.zeros(len(negatives))]
-    counted = np.broadcast_to(np.asarray(counts, np.float64), len(positives))
-    share = 0.5 * np.r_[counted / counted.sum(), np.full(len(negatives), 1 / len(negatives))]
-    decay = np.full(x.shape[1], RIDGE)
-    decay[-1] = 1e-9
-    w = np.zeros(x.shape[1])
-    for _ in range(NEWTON_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -40, 40)))
-        gradient = x.T @ (share * (p - y)) + decay * w
-        curvature = (x * (share * p * (1 - p))[:, None]).T @ x + np.diag(decay)
-        w = w - np.linalg.solve(curvature, gradient)
-    return w[:-1].astype(np.float32), float(w[-1])
+    word = np.average(positives, axis=0, weights=np.broadcast_to(counts, len(positives)))
+    other, spread = negatives.mean(0, dtype=np.float64), np.cov(negatives.T, dtype=np.float64)
+    sphere = np.eye(len(spread)) * (np.trace(spread) / len(spread) + 1e-12)
+    weight = np.linalg.solve(spread + sphere, word - other)
+    weight /= max(float(np.sqrt(weight @ spread @ weight)), 1e-9)
+    return weight.astype(np.float32), -float(weight @ (word + other)) / 2
 
 
 def tail_threshold(scores: Sequence[NDArray[np.float32]], hours: float, per_hour: float) -> float:

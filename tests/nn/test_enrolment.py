@@ -10,7 +10,7 @@ from rtaudio.nn.enrolment import (
     Negatives,
     check_clip,
     embed,
-    fit_logistic,
+    fit_discriminant,
     fit_word,
     load_negatives,
     save_negatives,
@@ -176,20 +176,21 @@ def test_the_threshold_of_an_exponential_tail_is_where_theory_has_it():
     assert tail_threshold([scores], hours, per_hour) == pytest.approx(true, abs=0.5)
 
 
-def test_logistic_regression_separates_what_can_be_separated():
+def test_the_discriminant_separates_what_can_be_separated():
     rng = np.random.default_rng(0)
     positives, negatives = rng.normal(1, 0.3, (20, 5)), rng.normal(-1, 0.3, (500, 5))
-    weight, bias = fit_logistic(positives.astype(np.float32), negatives.astype(np.float32))
+    weight, bias = fit_discriminant(positives.astype(np.float32), negatives.astype(np.float32))
     assert (positives @ weight + bias > 0).all()
     assert (negatives @ weight + bias < 0).all()
+    assert np.std(negatives @ weight) == pytest.approx(1, rel=0.01)
 
 
 def test_counting_twice_is_being_there_twice():
     rng = np.random.default_rng(0)
     positives = rng.normal(0.3, 0.5, (20, 5)).astype(np.float32)
     negatives = rng.normal(-0.3, 0.5, (200, 5)).astype(np.float32)
-    twice = fit_logistic(np.concatenate([positives, positives[:7]]), negatives)
-    counted = fit_logistic(positives, negatives, np.r_[np.full(7, 2.0), np.ones(13)])
+    twice = fit_discriminant(np.concatenate([positives, positives[:7]]), negatives)
+    counted = fit_discriminant(positives, negatives, np.r_[np.full(7, 2.0), np.ones(13)])
     np.testing.assert_allclose(counted[0], twice[0], rtol=1e-4)
     assert counted[1] == pytest.approx(twice[1], rel=1e-4)
 
