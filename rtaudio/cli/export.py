@@ -1,4 +1,4 @@
-"""`rtaudio export`: a denoiser as a streaming ONNX file, for other programs and runtimes."""
+"""`rtaudio export`: a net of ours as a streaming ONNX file, for other programs and runtimes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import argparse
 from rtaudio.cli.options import Verbs, verb
 
 DESCRIPTION = """\
-Write a denoiser's net as an ONNX file that takes one hop a call, its states named inputs and outputs,
-and beside it a manifest (TOML) with all one must know to run it: sample rate, hop, window, states,
-delay, licence, hash. Needs the extra `onnx`.
+Write a net as an ONNX file that takes one hop a call, its states named inputs and outputs, and beside
+it a manifest (TOML) with all one must know to run it: sample rate, hop, window, states, delay,
+licence, hash. A denoiser gives the spectrum of cleaner sound; the nets vad, keywords and embedding
+give numbers: a probability of speech, a score a word, a direction. Needs the extra `onnx`.
 """
 
 
@@ -18,27 +19,23 @@ def add_parser(verbs: Verbs) -> None:
         verbs,
         "export",
         run,
-        help="write a denoiser as a streaming ONNX file",
+        help="write a model as a streaming ONNX file",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "name", metavar="NAME", help="a denoiser's name or weights file; see `rtaudio models`"
-    )
+    parser.add_argument("name", metavar="NAME", help="a model's name or weights file; see `rtaudio models`")
     parser.add_argument("out", metavar="OUT.onnx")
 
 
 def run(args: argparse.Namespace) -> int:
     from rtaudio.cli.terminal import print_json
-    from rtaudio.nn.denoise import Denoiser
     from rtaudio.nn.optional import require
     from rtaudio.nn.weights import find_weights, load_weights
 
     require("export", "onnx", "onnx", "onnxruntime")
-    from rtaudio.nn.denoise_onnx import export_denoiser
+    from rtaudio.nn.export_onnx import export_net
 
-    weights = load_weights(find_weights(args.name))
-    paths = export_denoiser(Denoiser.from_weights(weights).config, weights, args.out)
+    paths = export_net(load_weights(find_weights(args.name)), args.out)
     if args.json:
         print_json({"model": paths[0], "manifest": paths[1], "bytes": paths[0].stat().st_size})
     else:

@@ -115,6 +115,7 @@ def _note(port: Port) -> str:
         return f"always {values}"
     parts = [f"full scale is {port.scale:g}"] if port.scale != 1 else []
     parts += [f"several hops along axis {port.time_axis}"] if port.time_axis is not None else []
+    parts += [f"of {', '.join(port.labels)}"] if port.labels else []
     return ", ".join(parts)
 
 

@@ -65,6 +65,7 @@ class Port:
     - values: what a constant is, or a state begins with: one number for all elements, or one each.
     - scale: what full scale of sound is in a data port: 1, or 32768 for 16-bit integers.
     - time_axis: of a data port, along which several hops may be given at once (the long form), if any.
+    - labels: what the numbers of a classifier's data output stand for, in their order, if told.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Port:
     source: str = ""
     scale: float = 1.0
     time_axis: int | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -123,6 +125,8 @@ class FrontEnd:
       irfft of spectrum times mask goes through the second, n_fft samples in and out, and is overlap-added,
       all without a window (Westhausen and Meyer 2020, "Dual-signal transformation LSTM network for
       real-time noise suppression").
+
+    What a classifier gives is numbers, and nothing is done to them.
     """
 
     kind: str
@@ -170,6 +174,8 @@ class Manifest:
     def check(self) -> None:
         """Raise ModelError where the manifest contradicts itself. Whether it is true, `prove` tells."""
         self._check_numbers()
+        if (self.front_end.kind, self.task) == ("dtln", "classify"):
+            raise ModelError("the front end 'dtln' gives sound: the task must be 'denoise'")
         if self.front_end.kind != "samples" and not 1 <= self.hop_length <= self.front_end.n_fft:
             raise ModelError(f"hop_length={self.hop_length} must be from 1 to n_fft={self.front_end.n_fft}")
         sizes = self.front_end.data_sizes(self.hop_length)
@@ -212,6 +218,8 @@ def check_net(net: Net) -> None:
             raise ModelError(f"{where} has the shape {list(port.shape)}; every axis must be 1 or more")
         if len(port.values) not in (1, port.size):
             raise ModelError(f"{where} has {len(port.values)} values; it must be 1 or {port.size}")
+        if len(port.labels) not in (0, port.size):
+            raise ModelError(f"{where} has {len(port.labels)} labels; it must be none or {port.size}")
         for name in ("batch_axis", "time_axis"):
             axis = getattr(port, name)
             if axis is not None and not 0 <= axis < len(port.shape):

@@ -77,6 +77,12 @@ class _Table:
             raise ModelError(f"{self._where}: {key} must be a number, or a list of numbers")
         return tuple(numbers)
 
+    def take_labels(self) -> tuple[str, ...]:
+        labels = self.take("labels", list, [])
+        if not all(type(label) is str for label in labels):
+            raise ModelError(f"{self._where}: labels={labels!r} must be texts")
+        return tuple(labels)
+
     def take_shape(self) -> tuple[int, ...]:
         shape = self.take("shape", list)
         if not all(type(n) is int for n in shape):
@@ -153,6 +159,7 @@ def _port(name: str, values: Any, side: str) -> Port:
         given["values"] = table.take_numbers("value")
     elif role == "data":
         given |= {"scale": table.take("scale", float, 1.0), "time_axis": table.take_optional_int("time_axis")}
+        given["labels"] = table.take_labels()
     port = Port(name, role, table.take_shape(), table.take_one_of("dtype", DTYPES), **given)
     table.close()
     return port
@@ -211,6 +218,8 @@ def _inline(port: Port) -> str:
     for axis in ("batch_axis", "time_axis"):
         if getattr(port, axis) is not None:
             values[axis] = getattr(port, axis)
+    if port.labels:
+        values["labels"] = list(port.labels)
     return "{ " + ", ".join(f"{key} = {_value(value)}" for key, value in values.items()) + " }"
 
 

@@ -218,7 +218,6 @@ def _around(net: Net, metadata: dict[str, str], path: Path) -> Proposal:
 
     into, out = net.data
     long_axes = [n for n in into.shape if n > 1]
-    task = "denoise"
     if len(long_axes) == 2 and 2 in long_axes:
         parts_last = long_axes[1] == 2
         n_bins = long_axes[not parts_last]
@@ -227,6 +226,7 @@ def _around(net: Net, metadata: dict[str, str], path: Path) -> Proposal:
         if not window:
             guesses["window"] = "what most nets use"
         front_end = FrontEnd("stft", n_fft, window or "sqrt_hann", LAYOUTS[not parts_last])
+        task = "denoise" if out.size == into.size else "classify"
         hop_length = told("hop_length", n_fft // 2, "half of n_fft")
         rate = told("sample_rate", RATES.get(n_bins, 16000), f"most nets of {n_bins} bins have it")
     else:

@@ -12,12 +12,9 @@ from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.embedding import EmbeddingNet
-from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.listeners import LISTENERS
 from rtaudio.nn.optional import require
-from rtaudio.nn.speech import SpeechNet
 from rtaudio.nn.speech_config import SpeechConfig
-from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage
@@ -32,9 +29,6 @@ from rtaudio.tasks.bench_backends import (
     turns_backend,
 )
 from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, denoise_stages, is_onnx
-
-LISTENERS: dict[str, type[SpeechNet]] = {net.net_name: net for net in (VadNet, KeywordNet, EmbeddingNet)}
-
 
 TOGETHER, IN_TURN = "in one step", "one after the other"
 

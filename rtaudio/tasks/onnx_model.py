@@ -57,28 +57,50 @@ class SamplesFront:
         return [self._latest.view(np.uint8)]
 
 
-class StftFront:
-    """Spectrum in, spectrum out, between rtaudio's own STFT and inverse."""
+class SpectrumFront:
+    """The spectrum of rtaudio's own STFT in; the numbers that a classifier gives are the output."""
 
     def __init__(self, manifest: Manifest, steps: list[OnnxStep]) -> None:
         (self._net,), front_end = steps, manifest.front_end
-        sizes = (front_end.n_fft, manifest.hop_length, front_end.window)
-        self._analysis, self._synthesis = Analysis(*sizes), Synthesis(*sizes)
-        self._spectrum, self._enhanced = np.zeros((2, front_end.n_bins, 2), np.float32)
+        self._analysis = Analysis(front_end.n_fft, manifest.hop_length, front_end.window)
+        self._spectrum = np.zeros((front_end.n_bins, 2), np.float32)
         self._parts_first = front_end.layout == "parts, bins"
 
     def process(self, x: Samples, out: Samples) -> None:
+        self._hear(x)
+        self._net.read(out)
+
+    def _hear(self, x: Samples) -> None:
         self._analysis.process(x, self._spectrum)
         self._net(self._spectrum.T if self._parts_first else self._spectrum)
+
+    def reset(self) -> None:
+        self._analysis.reset()
+
+    def remembered(self) -> list[np.ndarray]:
+        return self._analysis.remembered()
+
+
+class StftFront(SpectrumFront):
+    """Spectrum in, spectrum out, between rtaudio's own STFT and inverse."""
+
+    def __init__(self, manifest: Manifest, steps: list[OnnxStep]) -> None:
+        super().__init__(manifest, steps)
+        front_end = manifest.front_end
+        self._synthesis = Synthesis(front_end.n_fft, manifest.hop_length, front_end.window)
+        self._enhanced = np.zeros_like(self._spectrum)
+
+    def process(self, x: Samples, out: Samples) -> None:
+        self._hear(x)
         self._net.read(self._enhanced.T if self._parts_first else self._enhanced)
         self._synthesis.process(self._enhanced, out)
 
     def reset(self) -> None:
-        self._analysis.reset()
+        super().reset()
         self._synthesis.reset()
 
     def remembered(self) -> list[np.ndarray]:
-        return [*self._analysis.remembered(), *self._synthesis.remembered()]
+        return [*super().remembered(), *self._synthesis.remembered()]
 
 
 class DtlnFront:
@@ -112,11 +134,14 @@ class DtlnFront:
         return [self._latest.view(np.uint8), self._overlap.view(np.uint8)]
 
 
-FRONTS: dict[str, Callable[[Manifest, list[OnnxStep]], Front]] = {
-    "samples": SamplesFront,
-    "stft": StftFront,
-    "dtln": DtlnFront,
+FRONTS: dict[tuple[str, str], Callable[[Manifest, list[OnnxStep]], Front]] = {
+    ("samples", "denoise"): SamplesFront,
+    ("samples", "classify"): SamplesFront,
+    ("stft", "denoise"): StftFront,
+    ("stft", "classify"): SpectrumFront,
+    ("dtln", "denoise"): DtlnFront,
 }
+"""By kind of front end and task: what `Manifest.check` lets through."""
 
 
 class OnnxStage:
@@ -130,7 +155,7 @@ class OnnxStage:
     def __init__(self, manifest: Manifest, dry: float = 0.0) -> None:
         self.manifest, self._dry = manifest, np.float32(dry)
         self._steps = open_steps(manifest)
-        self._front = FRONTS[manifest.front_end.kind](manifest, self._steps)
+        self._front = FRONTS[manifest.front_end.kind, manifest.task](manifest, self._steps)
         self.in_spec = Spec((manifest.hop_length,))
         sound = manifest.task == "denoise"
         self.out_spec = self.in_spec if sound else Spec((manifest.nets[-1].data[1].size,))

@@ -16,6 +16,21 @@ def test_export_writes_both_files(rtaudio, model, tmp_path):
     assert told["bytes"] == (tmp_path / "net.onnx").stat().st_size
 
 
+@pytest.mark.parametrize("name", ["vad", "keywords", "embedding"])
+def test_a_net_that_listens_is_exported_proved_and_measured(rtaudio, name, tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    manifest = tmp_path / "net.toml"
+    assert rtaudio("export", name, tmp_path / "net.onnx")[0] == 0
+    code, out, err = rtaudio("inspect", manifest, "--json")
+    assert (code, err, json.loads(out)["passed"]) == (0, "", True)
+    code, out, err = rtaudio("bench", "--model", manifest, "--duration", "0.2", "--json")
+    (told,) = json.loads(out)["models"]
+    assert (code, err, told["hop_length"], told["sample_rate"]) == (0, "", 160, 16000)
+    code, out, err = rtaudio("denoise", tmp_path / "a.wav", "-O", tmp_path / "b.wav", "--model", manifest)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
 def test_a_wrong_name_is_one_line(rtaudio, model, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

@@ -42,10 +42,10 @@ def assert_parity(config, tensors, run, spectra):
 
 @pytest.fixture(params=[{}, {"hidden": 0}, {"mingru_every": 1, "hidden": 0}], ids=["lstm", "cnn", "mingru"])
 def exported(tmp_path, request):
-    export = pytest.importorskip("rtaudio.nn.denoise_onnx", exc_type=ImportError)
+    export = pytest.importorskip("rtaudio.nn.export_onnx", exc_type=ImportError)
     config = dataclasses.replace(SMALL, **request.param)
     weights = Weights("denoise", dataclasses.asdict(config), net(config), {"licence": 'CC0 "as is"'})
-    return weights, export.export_denoiser(config, weights, tmp_path / "net.onnx")
+    return weights, export.export_net(weights, tmp_path / "net.onnx")
 
 
 def test_an_exported_net_equals_ours_over_a_long_run(exported):
@@ -76,14 +76,14 @@ def test_a_manifest_tells_all_that_running_needs(exported):
 
 
 def test_exports_are_refused_or_whole(exported, tmp_path):
-    from rtaudio.nn.denoise_onnx import export_denoiser
+    from rtaudio.nn.export_onnx import export_net
 
     weights, (model, _) = exported
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.toml"]
     for bad in ("net.txt", "nowhere/net.onnx"):
         with pytest.raises(ConfigError, match="net"):
-            export_denoiser(DenoiseConfig(**weights.config), weights, tmp_path / bad)
-    assert export_denoiser(DenoiseConfig(**weights.config), weights, model)[0] == model
+            export_net(weights, tmp_path / bad)
+    assert export_net(weights, model)[0] == model
 
 
 def test_onnx_gru_equals_ours():

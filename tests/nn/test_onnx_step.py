@@ -147,6 +147,12 @@ LIES = {
     "no TOML": ({"format = ": "format is "}, "not TOML"),
     "batches of more than one": ({"batch_axis = 0": "batch_axis = 1"}, "batch_axis"),
     "too few values": ({"initial = 0.0": "initial = [0, 1]"}, "2 values"),
+    "too few labels": ({"audio_out = {": 'audio_out = { labels = ["yes"],'}, "1 labels"),
+    "a number for a label": ({"audio_out = {": "audio_out = { labels = [7],"}, "labels"),
+    "a classifier that is no such": (
+        {'"denoise"': '"classify"', 'kind = "samples"\ncontext = 0': 'kind = "dtln"\nn_fft = 320'},
+        "'dtln' gives sound",
+    ),
 }
 
 

@@ -15,20 +15,25 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from rtaudio.devices.simulated import SimulatedDevice
+from rtaudio.dsp.stft import Analysis
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ModelError
 from rtaudio.nn.denoise import tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.denoise_onnx import export_denoiser
+from rtaudio.nn.export_onnx import export_net
+from rtaudio.nn.listeners import LISTENERS
 from rtaudio.nn.manifest_toml import read_manifest
 from rtaudio.nn.onnx_files import MANIFESTS
-from rtaudio.nn.weights import Weights, save_weights
+from rtaudio.nn.propose import propose
+from rtaudio.nn.weights import find_weights, load_weights, save_weights
 from rtaudio.stream.offline import run_frames, run_offline
+from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.demo import load_demo, si_sdr_db
 from rtaudio.tasks.denoise import build_denoiser, denoiser_rate
 from rtaudio.tasks.files import FileJob, process_files
 from rtaudio.tasks.onnx_model import Listener, OnnxStage, load_denoiser
+from rtaudio.tasks.prove import prove
 from rtaudio.testing import check_stage
 from tests import onnx_twins as twins
 
@@ -107,12 +112,34 @@ def live(stage, x, rate=48000):
 def test_an_exported_net_is_the_native_one(tmp_path):
     config, rng = DenoiseConfig(n_bands=24, channels=16, dilations=(1, 2), hidden=8), np.random.default_rng(0)
     tensors = {n: 0.2 * rng.standard_normal(s).astype(np.float32) for n, s in tensor_shapes(config).items()}
-    _, manifest = export_denoiser(config, Weights("denoise", {}, tensors), tmp_path / "net.onnx")
     native = save_weights(tmp_path / "net.npz", "denoise", config, tensors)
+    _, manifest = export_net(load_weights(native), tmp_path / "net.onnx")
     x = load_demo().noisy[:48000]
     ours = run_offline(build_denoiser(native, atten_limit_db=None), x)
     theirs = run_offline(OnnxStage(load_denoiser(manifest)), x)
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", LISTENERS)
+def test_an_exported_net_that_listens_is_the_native_one(model, tmp_path):
+    weights = load_weights(find_weights(model))
+    _, path = export_net(weights, tmp_path / "net.onnx")
+    stage = OnnxStage(read_manifest(path))
+    noisy, _ = demo_at(16000)
+    hops = noisy[: 500 * 160].reshape(-1, 160)
+    native = Pipeline([Analysis(320, 160), LISTENERS[model].from_weights(weights)])
+    np.testing.assert_allclose(run_frames(stage, hops), run_frames(native, hops), atol=1e-5)
+    check_stage(lambda: OnnxStage(read_manifest(path)), allocation=8192)
+
+
+@pytest.mark.parametrize("model", LISTENERS)
+def test_an_exported_net_that_listens_is_proved_with_its_manifest_and_without(model, tmp_path):
+    file, path = export_net(load_weights(find_weights(model)), tmp_path / "net.onnx")
+    _, clean = demo_at(16000)
+    for manifest in (read_manifest(path), propose(file).manifest):
+        proofs = {proof.name: proof.passed for proof in prove(manifest, clean)}
+        unprovable = ("chunked equals long", "delay")
+        assert proofs == dict.fromkeys(proofs, True) | dict.fromkeys(unprovable)
 
 
 @pytest.mark.parametrize("how", ["crash", "shape", "hang"])
