@@ -1,8 +1,8 @@
 """Which English words running speech holds, and where: told by PocketSphinx, for the word embedding.
 
-The recordings come without transcripts. A recogniser that is wrong in every third word still says, with
-its posterior, which words it is sure of; those make classes of words that many people said. Only the times
-and the spelling are kept. PocketSphinx carries its own model of US English (BSD licence, as the program).
+The recordings come without transcripts. A recogniser that is often wrong still says, with its posterior,
+which words it is sure of; those make classes of words that many people said. Only the times and the
+spelling are kept. PocketSphinx carries its own model of US English (BSD licence, as the program).
 """
 
 from __future__ import annotations
