@@ -1,9 +1,19 @@
 """Fixtures that several folders use."""
 
+import os
+import tempfile
+
 import pytest
 
 from rtaudio.tasks import enrol
 from tests.tone_words import embedding_model, fit_tone, tone_model, vad_model
+
+
+def pytest_configure(config):
+    """Words that whoever runs the tests has taught are none of theirs, nor of programs that tests start."""
+    folder = tempfile.TemporaryDirectory()
+    config.add_cleanup(folder.cleanup)
+    os.environ["RTAUDIO_WORDS"] = folder.name
 
 
 @pytest.fixture(scope="session")
