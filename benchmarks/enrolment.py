@@ -110,20 +110,24 @@ class Ground:
 def untaught(data: Path) -> set[str]:
     """Words in a folder that the embedding was not trained on; none where there is no embedding."""
     try:
-        trained = load_weights(find_weights("embedding")).card.get("words", ())
+        weights = load_weights(find_weights("embedding"))
     except WeightsError:
         return set()
     folders = {path.name for path in data.iterdir() if path.is_dir()} if data.is_dir() else set()
-    return folders - {*trained, "_negative"}
+    return folders - _taught(weights)
+
+
+def _taught(weights: Weights) -> set[str]:
+    """Folders of what the embedding was trained on, or of what is no word."""
+    return {*weights.card.get("words", ()), "_negative"}
 
 
 def read_ground(data: Path, others: Sequence[Samples], quick: bool) -> Ground:
     """Held-out words of a folder, and about MOST_HOURS of sound. Raises WeightsError without weights."""
     weights = load_weights(find_weights("embedding"))
     negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
-    trained = {*weights.card.get("words", ()), "_negative"}
     heard: dict[str, list[Heard]] = {}
-    for seed, recording in enumerate(read_recordings(data, "all", skip=trained)):
+    for seed, recording in enumerate(read_recordings(data, "all", skip=_taught(weights))):
         if check_clip(recording.wave) is None:
             heard.setdefault(recording.word, []).append(Heard(net, recording, seed))
     streams, hours = [], 0.0

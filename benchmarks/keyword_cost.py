@@ -72,7 +72,7 @@ def gate_table(
         totals += counts
     report.show(table)
     if totals[0]:
-        report.goal("missed % of all words by the gate alone", 100 * (totals[2] - totals[1]) / totals[0], 1.0)
+        report.goal("missed % of all words by the gate alone", 100 * (totals[2] - totals[1]) / totals[0], 0.0)
 
 
 def event_hops(spotter: Spotter, word: str, wave: NDArray[np.float32]) -> NDArray[np.int64]:

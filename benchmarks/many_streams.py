@@ -4,10 +4,9 @@ A hop of every stream comes each 10 ms, as live. Beside the batched step: as man
 one stream called in turn, which is what one does without it. Streams are judged by when the
 last of them is done after it was due.
 
-Goals are set at the pace of live audio. Back to back, with warm caches, float32 can't reach three times
-one stream here: a stream alone reads its weights from the L3 at 43 GFLOP/s (EPYC, Zen 4), the batch does
-its large products at 113, and the core's peak is 118. So that is told beside them. Bytes have room, as
-int8 shows.
+Live audio is paced. Back to back, with warm caches, float32 can't reach three times one stream here: a
+stream alone reads its weights from the L3 at 43 GFLOP/s (EPYC, Zen 4), the batch does its large products at
+113, and the core's peak is 118. So that goal is missed, and stays: another core may have more room.
 """
 
 from __future__ import annotations
@@ -105,10 +104,8 @@ def run(report: Report, quick: bool) -> None:
         single = medians[precision, "one by one", 1]
         told = f"{precision}: throughput at {COMPARED} streams"
         report.goal(f"{told}, paced, x the step of one stream", single[1] / batch[1], 3, ">=")
-        report.note(
-            f"{told}: {in_turn[1] / batch[1]:.1f} x as many streams in turn, paced; warm, as live audio never"
-            f" is, {single[0] / batch[0]:.1f} x the step of one stream"
-        )
+        report.goal(f"{told}, warm, x the step of one stream", single[0] / batch[0], 3, ">=")
+        report.note(f"{told}, paced: {in_turn[1] / batch[1]:.1f} x as many streams in turn")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from benchmarks.enrolment import Ground, draw, read_ground, run_enrolment
 from benchmarks.report import Report
 from benchmarks.streams import Samples
 from rtaudio.errors import RtaudioError
-from rtaudio.tasks.synthetic import OWN_SHARE, check_installed, synthesise
+from rtaudio.tasks.synthetic import check_installed, shares, synthesise
 from rtaudio.training.synthesisers import PROGRAMS, installed
 
 PHRASES = {"snowboy": "snowboy", "view_glass": "view glass", "amelia": "amelia"}
@@ -68,8 +68,8 @@ def _missed(ground: Ground, word: str, phrase: str, quick: bool) -> list[float]:
     for _ in range(QUICK_DRAWS if quick else DRAWS):
         enrolled, _, rest = draw(ground.heard[word], N_OWN, rng)
         own = [one.recording.wave for one in enrolled]
-        shares = [OWN_SHARE / len(own)] * len(own) + [(1 - OWN_SHARE) / len(made)] * len(made)
-        heads = (alone, ground.fit(own), ground.fit([*own, *made], shares))
+        both = ground.fit([*made, *own], shares(len(made), len(own)))
+        heads = (alone, ground.fit(own), both)
         above = [ground.missed(head, rest, ground.judge(head)[0]) for head in heads]
         rows.append(above + [ground.missed(head, rest, head.threshold) for head in heads])
     return [len(made), *np.mean(rows, axis=0).tolist()]

@@ -41,6 +41,12 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.add_argument("-i", "--input", metavar="DEVICE", help="see `rtaudio devices`")
     parser.add_argument("--times", type=count, default=3, metavar="N", help="how often to say it (3)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recordings there, as WAV")
+    add_teaching(parser)
+
+
+def add_teaching(parser: argparse.ArgumentParser) -> None:
+    """Options of whatever teaches a word."""
     parser.add_argument(
         "--false-accepts",
         type=per_hour,
@@ -48,7 +54,6 @@ def add_parser(verbs: Verbs) -> None:
         metavar="0.5/h",
         help="what its threshold is set to (0.5/h)",
     )
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recordings there, as WAV")
     parser.add_argument("--replace", action="store_true", help="instead of a word of that name")
 
 
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     for clip in unheard:
         note(f"{clip}: the word isn't recognised in it; was it the same word?")
     if len(clips) == 1:
-        note("one recording is little: with three it is missed half as often")
+        note("one recording is little: with three, fewer are missed")
     if args.json:
         print_json({"name": name, "file": str(path), "recordings": len(clips), "unrecognised": unheard})
     else:

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from rtaudio.cli.enroll import add_teaching
 from rtaudio.cli.options import Verbs, use_one_blas_thread, verb
-from rtaudio.cli.spot import per_hour
 
 if TYPE_CHECKING:
     from rtaudio.tasks.synthetic import Taught
@@ -37,14 +37,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("phrase", metavar="PHRASE", help='what is said, such as "good morning"')
     parser.add_argument("--name", metavar="NAME", help="what the word is called (the phrase)")
     parser.add_argument("--from", dest="files", nargs="+", metavar="FILE", help="your own recordings of it")
-    parser.add_argument(
-        "--false-accepts",
-        type=per_hour,
-        default=0.5,
-        metavar="0.5/h",
-        help="what its threshold is set to (0.5/h)",
-    )
-    parser.add_argument("--replace", action="store_true", help="instead of a word of that name")
+    add_teaching(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -148,9 +148,10 @@ def teach(
     def fit(sources: Sequence[Source]) -> UserWord:
         clips = [clip for source in sources for clip in source.clips]
         counts = {source.name: len(source.clips) for source in sources}
-        shares = _shares(sources)
+        own = counts.get(OWN, 0)  # which come last
         card = {"recordings": len(clips), "by": counts}
-        return fitted(name, clips, embedding, false_accepts=false_accepts, shares=shares, **card)
+        counted = shares(len(clips) - own, own)
+        return fitted(name, clips, embedding, false_accepts=false_accepts, shares=counted, **card)
 
     checks: list[Check] = []
     rounds = len(sources) if len(sources) > 1 else 0
@@ -165,9 +166,6 @@ def teach(
     return Taught(word, tuple(sources), tuple(checks))
 
 
-def _shares(sources: Sequence[Source]) -> list[float]:
-    """What each recording counts for: one's own, together, OWN_SHARE of all, where there are others."""
-    made = sum(len(source.clips) for source in sources if source.name != OWN)
-    own = sum(len(source.clips) for source in sources) - made
-    share = {True: OWN_SHARE / max(own, 1), False: (1 - OWN_SHARE) / max(made, 1)}
-    return [share[source.name == OWN] for source in sources for _ in source.clips]
+def shares(made: int, own: int) -> list[float]:
+    """What each of the made recordings, then of one's own, counts for: one's own OWN_SHARE, together."""
+    return [(1 - OWN_SHARE) / made for _ in range(made)] + [OWN_SHARE / own for _ in range(own)]

@@ -36,6 +36,7 @@ from rtaudio.training.utterances import HELD_OUT, MIX, Utterances, by_text, othe
 from rtaudio.training.voices import vocabulary
 
 MADE_WORDS = 2000
+"""More than other nets hear, which need them as negatives alone."""
 NEGATIVE_STREAMS, NEGATIVE_S = 25, 100.0
 """Stretches of sound without the user's word that come with the weights: 40 minutes, 2 MB."""
 SCALE, MARGIN = 16.0, 0.15
@@ -153,7 +154,7 @@ class EmbeddingLoop(SpeechLoop):
             )
             streams.append(embed(native, wave))
         digest = save_negatives(folder / NEGATIVES.name, streams)
-        return {"negatives_sha256": digest, "words": self.items.kinds[0]}
+        return {"negatives_sha256": digest, "words": self.items.keywords}
 
     def _other(self, rng: np.random.Generator) -> Samples:
         """Speech, made-up words or noise as an item is heard; no keyword, or nobody could enrol that."""
@@ -162,8 +163,8 @@ class EmbeddingLoop(SpeechLoop):
         wave = np.zeros(length, np.float32)
         if u < 0.65:
             wave = items.scenery.running(rng, length)
-        elif u < 0.9 and items.kinds[2]:
-            word = items.kinds[2][rng.integers(len(items.kinds[2]))]
+        elif u < 0.9 and items.made:
+            word = items.made[rng.integers(len(items.made))]
             overlay(
                 wave, normalised(items.bank.cut(items.bank.draw(word, rng), rng, items.config.speed)[0]), 0
             )

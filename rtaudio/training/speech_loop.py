@@ -96,8 +96,8 @@ def speech_store(kind: SpeechTraining, paths: TrainPaths, console: Console) -> C
     with Progress(*columns, console=console) as bar:
 
         def task(description: str) -> Callable[[int, int], None]:
-            number = bar.add_task(description, total=None)
-            return lambda done, total: bar.update(number, completed=done, total=total)
+            number = bar.add_task(description, visible=False)  # not every kind of net has all of them
+            return lambda done, total: bar.update(number, completed=done, total=total, visible=True)
 
         store = build_store(paths.data, cache, recipe=RECIPE, on_progress=task("decoding"))
         words = kind.spoken_words(store, task("listening"))

@@ -58,11 +58,10 @@ class Utterances:
         self.bank = Words(store, clips)
         self.heard = by_text(heard_words(store), held_out)
         recorded = {said(clip) for clip in clips if not clip.path.startswith("synthetic/")}
-        self.kinds = [
-            sorted(recorded),
-            sorted(self.heard.keys() - recorded),
-            sorted(self.bank.groups.keys() - recorded - self.heard.keys()),
-        ]
+        self.keywords = sorted(recorded)
+        self.texts = sorted(self.heard.keys() - recorded)
+        self.made = sorted(self.bank.groups.keys() - recorded - self.heard.keys())
+        self.kinds = (self.keywords, self.texts, self.made)
         words = (word for kind in self.kinds for word in kind)
         self.classes = {word: number for number, word in enumerate(words)}
         self.segments = self._segments(np.random.default_rng((seed, 1 << 42)))
@@ -73,7 +72,7 @@ class Utterances:
 
     def _by_takes(self, words: list[str]) -> NDArray[np.float64]:
         """Chance of each word: by the root of how often it was heard, for most were once."""
-        weights = np.sqrt([len(self.heard.get(word, "-")) for word in words])
+        weights = np.sqrt([max(len(self.heard.get(word, ())), 1) for word in words])
         return weights / max(weights.sum(), 1.0)
 
     def _segments(self, rng: np.random.Generator) -> list[tuple[Clip, int, int]]:

@@ -6,7 +6,6 @@ one word.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ ESPEAK_VARIANTS = (
     "Annie", "Andrea", "Andy", "linda", "steph", "Denis", "Michael", "belinda", "benjamin", "david", "ed",
     "aunty", "grandma", "grandpa", "anika", "travis", "victor", "shelby", "caleb", "Gene", "Alicia", "robert",
 )  # fmt: skip
+"""More than those who teach a user's word (`synthesisers.PROGRAMS`): odd ones are of use here."""
 MADE_WORDS, VOICES_EACH = 1200, 8
 
 NEAR_WORDS = (
@@ -57,9 +57,9 @@ def vocabulary(made_words: int = MADE_WORDS, seed: int = 0) -> list[str]:
     return [*NEAR_WORDS, *list(made)[:made_words]]
 
 
-def manner(number: int, rng: np.random.Generator) -> Manner:
-    """Who says a word and how: families in turn where there are two, voice, pace and pitch drawn."""
-    if (number % 2 and shutil.which("flite")) or not shutil.which("espeak-ng"):
+def manner(program: str, rng: np.random.Generator) -> Manner:
+    """A voice of a family, and how it speaks, drawn."""
+    if program == "flite":
         return Manner("flite", str(rng.choice(FLITE_VOICES)), 1 / float(rng.uniform(0.8, 1.35)))
     voice = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(ESPEAK_VARIANTS)}"
     return Manner("espeak-ng", voice, rng.integers(120, 200) / WORDS_A_MINUTE, rng.integers(20, 85) / 99)
@@ -73,7 +73,8 @@ def synthesise(
     Words are named as keywords are: `hey_computer` is spoken as two. False, and nothing done, where
     neither program is installed.
     """
-    if not installed():
+    programs = installed()
+    if not programs:
         return False
     there = listed_paths(store)
     missing = [word for word in words if f"synthetic/{word}/0" not in there]
@@ -82,7 +83,7 @@ def synthesise(
         def all_voices(task: tuple[int, str]) -> list[tuple[str, Samples]]:
             i, word = task
             rng, path = np.random.default_rng((17, crc32(word.encode()))), Path(folder) / f"{i}.wav"
-            manners = [manner(k, rng) for k in range(VOICES_EACH)]
+            manners = [manner(programs[k % len(programs)], rng) for k in range(VOICES_EACH)]
             return [(m.voice, speak(word.replace("_", " "), m, path)) for m in manners]
 
         spoken = pool.map(all_voices, enumerate(missing))
