@@ -53,7 +53,7 @@ class TrainPaths:
 @dataclass(frozen=True)
 class HeldOut:
     """What a run is judged by, of voices and noises it isn't trained on: mixes to score, and a mixer that
-    makes them as those of training are made."""
+    makes them as those of training are made, but of voices as they were recorded."""
 
     pairs: list[Pair]
     mixer: Mixer
@@ -81,7 +81,7 @@ def train_denoise(
         trainer.resume(paths.checkpoint)
     elif start is not None:
         trainer.start_from(start)
-    mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS)
+    mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS, other_throat=0.0)
     held_out = HeldOut(
         validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S), Mixer(store, "valid", mix, run.seed)
     )

@@ -15,15 +15,18 @@ from torch import Tensor
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.window import window_pair
 from rtaudio.training.data import SAMPLE_RATE, Clip, ClipStore
+from rtaudio.training.formants import move_formants
 from rtaudio.training.measure import active_power, power
 from rtaudio.training.rooms import simulate_room
 from rtaudio.training.synthetic import GENERATORS, coloured, knocks
 
 Samples = NDArray[np.float32]
 
+THROAT = 0.22
+"""Formants are moved by up to exp(±0.22), a fifth either way: from a child's to a large man's."""
 SHARES = (
-    "noise_only", "clean_only", "leading_pause", "two_noises", "synthetic_noise", "babble", "transients",
-    "reverberant", "equalised", "band_limited", "wide_share",
+    "noise_only", "clean_only", "leading_pause", "other_throat", "two_noises", "synthetic_noise", "babble",
+    "transients", "reverberant", "equalised", "band_limited", "wide_share",
 )  # fmt: skip
 """What of a `MixConfig` says how often."""
 
@@ -43,6 +46,7 @@ class MixConfig:
     noise_only: float = 0.06
     clean_only: float = 0.06
     leading_pause: float = 0.25
+    other_throat: float = 0.7
     two_noises: float = 0.30
     synthetic_noise: float = 0.10
     babble: float = 0.04
@@ -155,6 +159,9 @@ class Mixer:
         """One item: sources, then the room, then the ratio of the two, then their colour."""
         c, u = self.config, rng.random()
         voice, bandwidth = self._voice(rng)
+        if rng.random() < c.other_throat:
+            factor = float(np.exp(rng.uniform(-THROAT, THROAT)))
+            voice = move_formants(voice, factor, bandwidth, SAMPLE_RATE)
         noise = self._noise(rng)
         if u < c.noise_only:
             voice, bandwidth = np.zeros_like(voice), SAMPLE_RATE / 2

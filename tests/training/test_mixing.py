@@ -11,7 +11,8 @@ from rtaudio.training.rooms import simulate_room
 
 PLAIN = replace(
     SMALL_MIX, noise_only=0, clean_only=0, reverberant=0, transients=0, equalised=0, band_limited=0,
-    two_noises=0, synthetic_noise=0, babble=0, leading_pause=0, wide_share=1, snr_wide_db=(7.0, 7.0),
+    two_noises=0, synthetic_noise=0, babble=0, leading_pause=0, other_throat=0, wide_share=1,
+    snr_wide_db=(7.0, 7.0),
 )  # fmt: skip
 
 
@@ -55,6 +56,12 @@ def test_a_leading_pause_is_silent_in_the_target(store):
     one = item(store, replace(PLAIN, leading_pause=1.0))
     assert not one.target[:9600].any()
     assert one.noise[:9600].any()
+
+
+def test_another_throat_changes_the_speech_alone(store):
+    as_it_was, other = (item(store, replace(PLAIN, other_throat=share)) for share in (0.0, 1.0))
+    assert np.abs(other.speech - as_it_was.speech).max() > 0.01
+    assert other.target is other.speech
 
 
 def test_levels_lie_in_the_range_they_are_drawn_from(store):
