@@ -14,10 +14,12 @@ from rtaudio.errors import ConfigError
 if TYPE_CHECKING:
     from rtaudio.tasks.enrol import Clip
     from rtaudio.tasks.record import Utterance
+    from rtaudio.tasks.synthetic import Source
 
 DESCRIPTION = """\
 Teach a word of your own, by saying it three to five times or from recordings of it.
 
+Where espeak-ng or flite is installed, they say it too, some 50 times: other people are missed less then.
 It is kept as a small file among your words (see `rtaudio words`); no sound is kept, unless --keep.
 Then: rtaudio spot --keywords NAME
 """
@@ -42,6 +44,9 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("-i", "--input", metavar="DEVICE", help="see `rtaudio devices`")
     parser.add_argument("--times", type=count, default=3, metavar="N", help="how often to say it (3)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recordings there, as WAV")
+    made = parser.add_mutually_exclusive_group()
+    made.add_argument("--phrase", metavar="TEXT", help="what synthesisers are to say (the name)")
+    made.add_argument("--alone", action="store_true", help="your recordings alone, no synthetic ones")
     add_teaching(parser)
 
 
@@ -59,29 +64,74 @@ def add_teaching(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     use_one_blas_thread()
-    from rtaudio.cli.terminal import note, print_json
+    from rtaudio.cli.terminal import note
     from rtaudio.nn.weights import find_weights, load_weights
-    from rtaudio.tasks.enrol import check_name, enrol
+    from rtaudio.tasks.enrol import check_name
     from rtaudio.tasks.spot import EMBEDDING_MODEL
+    from rtaudio.tasks.synthetic import enrol_beside
     from rtaudio.tasks.words import check_folder, save_word
 
     if args.files and (args.input or args.keep):
         raise ConfigError("--input and --keep are for recording, and --from names recordings")
-    name = check_name(args.name, replace=args.replace)
+    name, phrase = check_name(args.name, replace=args.replace), _phrase(args)
     check_folder()  # before anybody says anything
     load_weights(find_weights(EMBEDDING_MODEL))
     clips = _read(args.files) if args.files else _record(name, args)
-    word, unheard = enrol(name, clips, false_accepts=args.false_accepts)
+    spoken = _synthesised(phrase) if phrase else []
+    word, unheard, taken = enrol_beside(name, clips, spoken, false_accepts=args.false_accepts)
     path = save_word(word)
     for clip in unheard:
         note(f"{clip}: the word isn't recognised in it; was it the same word?")
+    if spoken and not taken:
+        note(f"what synthesisers say as {phrase!r} is unlike your recordings: it was left out (see --phrase)")
     if len(clips) == 1:
         note("one recording is little: with three, fewer are missed")
-    if args.json:
-        print_json({"name": name, "file": str(path), "recordings": len(clips), "unrecognised": unheard})
-    else:
-        print(f"{name!r} is taught: rtaudio spot --keywords {name}")
+    synthetic = sum(len(source.clips) for source in spoken) if taken else 0
+    _tell(args, name, str(path), {"recordings": len(clips), "synthetic": synthetic, "unrecognised": unheard})
     return 0
+
+
+def _tell(args: argparse.Namespace, name: str, path: str, told: dict[str, Any]) -> None:
+    from rtaudio.cli.terminal import print_json
+
+    if args.json:
+        print_json({"name": name, "file": path, **told})
+        return
+    if told["synthetic"]:
+        print(f"  by {told['recordings']} recordings of yours and {told['synthetic']} of synthesisers")
+    print(f"{name!r} is taught: rtaudio spot --keywords {name}")
+
+
+def _phrase(args: argparse.Namespace) -> str | None:
+    """What synthesisers are to say; None where there are none, or they aren't to, or can't.
+
+    Raises ConfigError or MissingLibraryError for a --phrase that can't be said.
+    """
+    from rtaudio.tasks.synthetic import check_installed, check_phrase
+    from rtaudio.training.synthesisers import installed
+
+    if args.phrase is not None:
+        phrase = check_phrase(args.phrase)
+        check_installed()
+        return phrase
+    if args.alone or not installed():
+        return None
+    try:
+        return check_phrase(args.name.replace("_", " "))
+    except ConfigError:
+        return None
+
+
+def _synthesised(phrase: str) -> list[Source]:
+    """The phrase by all the synthesisers that can say it; none are needed."""
+    from rtaudio.cli.terminal import Bar
+    from rtaudio.tasks.synthetic import synthesise
+
+    with Bar("") as bar:
+        try:
+            return synthesise(phrase, lambda what, done, of: bar.show(done / of, what))[0]
+        except ConfigError:
+            return []
 
 
 def _read(files: list[str]) -> list[Clip]:

@@ -146,6 +146,31 @@ def fit_word(
     return WordHead((scale * weight).astype(np.float32), float(scale * (bias - limit)), 0.5)
 
 
+def alike(
+    clips: Sequence[Samples],
+    others: Sequence[Samples],
+    *,
+    weights: Weights | None = None,
+    negatives: Negatives | None = None,
+) -> float:
+    """How alike two sets of recordings sound as words: -1 to 1, the cosine of their discriminants.
+
+    Said by others, five words came to 0.06 to 0.82 (median 0.4) of synthesisers that say the same, and to
+    -0.2 to 0.45 (median 0.07) of those that say another word.
+    """
+    weights = weights or load_weights(find_weights("embedding"))
+    net, negatives = EmbeddingNet.from_weights(weights), negatives or load_negatives(weights)
+    other = np.concatenate(negatives.windows())[::FITTED_SHARE]
+    rng = np.random.default_rng(0)
+    a, b = (
+        np.mean([word_windows(net, clip, rng).mean(0) for clip in some], axis=0) - other.mean(0)
+        for some in (clips, others)
+    )
+    metric = _regularised(np.cov(other.T, dtype=np.float64))
+    toward_a, toward_b = np.linalg.solve(metric, a), np.linalg.solve(metric, b)
+    return float(a @ toward_b / np.sqrt((a @ toward_a) * (b @ toward_b)))
+
+
 def word_windows(net: EmbeddingNet, clip: Samples, rng: np.random.Generator) -> NDArray[np.float32]:
     """What a head sees about the word's end, at some speeds and in some noise: `(n, TAPS * size)`."""
     found, stride = [], net.config.stride
@@ -196,10 +221,15 @@ def fit_discriminant(
     """
     word = np.average(positives, axis=0, weights=np.broadcast_to(counts, len(positives)))
     other, spread = negatives.mean(0, dtype=np.float64), np.cov(negatives.T, dtype=np.float64)
-    sphere = np.eye(len(spread)) * (np.trace(spread) / len(spread) + 1e-12)
-    weight = np.linalg.solve(spread + sphere, word - other)
+    weight = np.linalg.solve(_regularised(spread), word - other)
     weight /= max(float(np.sqrt(weight @ spread @ weight)), 1e-9)
     return weight.astype(np.float32), -float(weight @ (word + other)) / 2
+
+
+def _regularised(spread: Floats) -> Floats:
+    """A covariance drawn halfway to a sphere of the same trace (and doubled, which changes no direction)."""
+    sphere: Floats = np.eye(len(spread)) * (np.trace(spread) / len(spread) + 1e-12)
+    return spread + sphere
 
 
 def tail_threshold(scores: Sequence[NDArray[np.float32]], hours: float, per_hour: float) -> float:

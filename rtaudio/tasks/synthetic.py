@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rtaudio.errors import ConfigError, MissingLibraryError
-from rtaudio.nn.enrolment import check_clip
-from rtaudio.nn.weights import find_weights, load_weights
-from rtaudio.tasks.enrol import Clip, check_clips, fitted, recognised
+from rtaudio.nn.enrolment import alike, check_clip
+from rtaudio.nn.weights import Weights, find_weights, load_weights
+from rtaudio.tasks.enrol import Clip, check_clips, enrol, fitted, recognised
 from rtaudio.tasks.spot import DEFAULT_FALSE_ACCEPTS, EMBEDDING_MODEL
 from rtaudio.tasks.words import UserWord
 from rtaudio.training.synthesisers import FAILURES, PROGRAMS, installed, manners, speak
@@ -29,6 +29,8 @@ MOST_LETTERS = 40
 OWN = "your own"
 OWN_SHARE = 0.5
 """Of what a word is fitted to, however few they are: real voices beside made ones."""
+ALIKE = 0.25
+"""From where on (`alike`) recordings and synthetic speech are taken for the same word."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is, and of how much."""
@@ -144,26 +146,50 @@ def teach(
     if own:
         check_clips(own)
         sources.append(Source(OWN, tuple(own), 1))
-
-    def fit(sources: Sequence[Source]) -> UserWord:
-        clips = [clip for source in sources for clip in source.clips]
-        counts = {source.name: len(source.clips) for source in sources}
-        own = counts.get(OWN, 0)  # which come last
-        card = {"recordings": len(clips), "by": counts}
-        counted = shares(len(clips) - own, own)
-        return fitted(name, clips, embedding, false_accepts=false_accepts, shares=counted, **card)
-
     checks: list[Check] = []
     rounds = len(sources) if len(sources) > 1 else 0
     for done, source in enumerate(sources[:rounds]):
         on_progress(f"tried without {source.name}", done, rounds + 1)
-        word = fit([other for other in sources if other is not source])
+        others = [other for other in sources if other is not source]
+        word = _fitted(name, others, embedding, false_accepts)
         found = sum(recognised(word, embedding, clip.wave) for clip in source.clips)
         checks.append(Check(source.name, len(source.clips), found))
     on_progress("fitted to all", rounds, rounds + 1)
-    word = fit(sources)
+    word = _fitted(name, sources, embedding, false_accepts)
     word.card["checks"] = [asdict(check) for check in checks]
     return Taught(word, tuple(sources), tuple(checks))
+
+
+def enrol_beside(
+    name: str,
+    own: Sequence[Clip],
+    spoken: Sequence[Source],
+    *,
+    false_accepts: float = DEFAULT_FALSE_ACCEPTS,
+) -> tuple[UserWord, list[str], bool]:
+    """A word from one's own recordings and synthetic ones beside them, as `enrol` gives it.
+
+    The last tells whether the synthetic ones were taken. They are not where they sound like another word
+    (somebody named a phrase otherwise than it is said), nor where the word would then miss a recording of
+    one's own that it finds without them.
+    """
+    word, unheard = enrol(name, own, false_accepts=false_accepts)
+    embedding, made = load_weights(find_weights(EMBEDDING_MODEL)), [c.wave for s in spoken for c in s.clips]
+    if not made or alike([clip.wave for clip in own], made, weights=embedding) < ALIKE:
+        return word, unheard, False
+    both = _fitted(name, [*spoken, Source(OWN, tuple(own), 1)], embedding, false_accepts)
+    missed = [clip.name for clip in own if not recognised(both, embedding, clip.wave)]
+    return (both, missed, True) if set(missed) <= set(unheard) else (word, unheard, False)
+
+
+def _fitted(name: str, sources: Sequence[Source], embedding: Weights, false_accepts: float) -> UserWord:
+    """A word from all the recordings of the sources, one's own last."""
+    clips = [clip for source in sources for clip in source.clips]
+    counts = {source.name: len(source.clips) for source in sources}
+    own = counts.get(OWN, 0)
+    counted = shares(len(clips) - own, own)
+    card = {"recordings": len(clips), "by": counts}
+    return fitted(name, clips, embedding, false_accepts=false_accepts, shares=counted, **card)
 
 
 def shares(made: int, own: int) -> list[float]:

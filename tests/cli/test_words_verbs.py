@@ -11,6 +11,7 @@ import soundfile as sf
 
 from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.engine.live import LiveEngine
+from tests.synthesisers import GOOD, install
 from tests.tone_words import say, script
 
 RATE = 16000
@@ -25,6 +26,13 @@ def take(path, number, seconds=0.4, level=0.3):
     )
     sf.write(path, x + rng.normal(0, 0.001, RATE), RATE)
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_synthesiser(tmp_path, monkeypatch):
+    """None but those a test installs; what they say sounds like the recordings."""
+    install(tmp_path, monkeypatch)
+    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", lambda *_, **__: 1.0)
 
 
 @pytest.fixture
@@ -57,6 +65,40 @@ def test_one_recording_is_enough_and_said_to_be_little(rtaudio, takes):
     assert code == 0
     assert json.loads(out)["recordings"] == 1
     assert "one recording is little" in err
+
+
+def test_synthesisers_say_it_too_unless_told_otherwise(rtaudio, takes, tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, espeak_ng=GOOD, flite=GOOD)
+    code, out, err = rtaudio("enroll", "Good Morning", "--from", *takes)
+    assert (code, err) == (0, "")
+    assert "by 3 recordings of yours and 48 of synthesisers" in out
+    told = [
+        json.loads(rtaudio("enroll", name, "--from", *takes, "--replace", "--json", *more)[1])["synthetic"]
+        for name, *more in (["one", "--phrase", "two"], ["one", "--alone"], ["42"], ["guten_tag"])
+    ]
+    assert told == [48, 0, 0, 48]
+
+
+def test_synthetic_speech_that_is_no_help_is_left_out(rtaudio, takes, tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, espeak_ng=GOOD, flite="exit 1")
+    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", lambda *_, **__: 0.2)
+    code, out, err = rtaudio("enroll", "beep", "--from", *takes)
+    assert code == 0
+    assert_one_line(err, "'beep' is unlike your recordings", "left out")
+    assert "synthesisers" not in out
+    install(tmp_path, monkeypatch, espeak_ng="exit 1")
+    assert json.loads(rtaudio("enroll", "boop", "--from", *takes, "--json")[1])["synthetic"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [(["--phrase", "42"], 2, "numbers"), (["--phrase", "beep"], 3, "sudo apt install"),
+     (["--phrase", "beep", "--alone"], 2, "not allowed")],
+)  # fmt: skip
+def test_a_phrase_that_can_not_be_said_is_one_line(rtaudio, takes, arguments, code, reason):
+    told, out, err = rtaudio("enroll", "beep", "--from", *takes, *arguments)
+    assert (told, out) == (code, "")
+    assert_one_line(err, reason)
 
 
 def recordings(folder):

@@ -8,6 +8,7 @@ from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.enrolment import (
     Negatives,
+    alike,
     check_clip,
     embed,
     fit_discriminant,
@@ -79,6 +80,16 @@ def test_a_word_is_found_and_others_are_not(weights, negatives, count):
     assert peak(head, weights, word(MELODY, 99)) > head.threshold
     scores = [peak(head, weights, word(pitches, 5)) for pitches in ((2000, 300, 300), (900, 900, 2100))]
     assert max(scores) < head.threshold
+
+
+def test_recordings_of_one_word_are_more_alike_than_those_of_two(weights, negatives):
+    said = [word(MELODY, seed) for seed in range(3)]
+    again = [word(MELODY, seed, seconds=0.6) for seed in range(3, 6)]
+    other = [word((2000.0, 300.0, 300.0), seed) for seed in range(3)]
+    known = {"weights": weights, "negatives": negatives}
+    assert alike(said, said, **known) == pytest.approx(1, abs=0.02)
+    assert alike(said, again, **known) > alike(said, other, **known) + 0.2
+    assert -1 <= alike(said, other, **known) <= 1
 
 
 def test_identical_clips_are_as_good_as_one(weights, negatives):

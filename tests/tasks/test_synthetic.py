@@ -8,7 +8,16 @@ import rtaudio
 from rtaudio.errors import ConfigError, MissingLibraryError
 from rtaudio.tasks import enrol
 from rtaudio.tasks.enrol import Clip
-from rtaudio.tasks.synthetic import EACH, OWN, Check, check_installed, check_phrase, synthesise, teach
+from rtaudio.tasks.synthetic import (
+    EACH,
+    OWN,
+    Check,
+    check_installed,
+    check_phrase,
+    enrol_beside,
+    synthesise,
+    teach,
+)
 from rtaudio.tasks.words import save_word
 from rtaudio.training import synthesisers
 from tests.synthesisers import GOOD, RATE, install
@@ -119,3 +128,25 @@ def test_own_recordings_that_can_not_teach_are_told(tones, tmp_path, monkeypatch
     sources = synthesise("x", silent)[0]
     with pytest.raises(ConfigError, match="take 7: too quiet"):
         teach("beep", sources, [Clip("take 7", np.zeros(RATE, np.float32))])
+
+
+@pytest.mark.parametrize(
+    ("likeness", "heard", "taken"),
+    [(0.9, [True, True, False, True, True, False], True), (0.1, [True] * 6, False),
+     (0.9, [True, True, True, True, True, False], False)],
+)  # fmt: skip
+def test_synthetic_speech_is_taken_where_it_is_alike_and_costs_no_recording(
+    tones, tmp_path, monkeypatch, likeness, heard, taken
+):
+    install(tmp_path, monkeypatch, flite=GOOD)
+    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", lambda *_, **__: likeness)
+    answers = iter(heard)  # of the recordings alone, then of both
+    for home in ("enrol", "synthetic"):
+        monkeypatch.setattr(f"rtaudio.tasks.{home}.recognised", lambda *_: next(answers))
+    clips = [own(number) for number in range(3)]
+    word, unheard, used = enrol_beside("beep", clips, synthesise("beep", silent)[0])
+    assert used == taken
+    assert ("by" in word.card) == taken
+    assert unheard == [
+        clip.name for clip, found in zip(clips, heard[3:] if taken else heard[:3], strict=True) if not found
+    ]
