@@ -65,6 +65,11 @@ class Clip:
     start: int
     length: int
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether a program said it (`append_clips`)."""
+        return self.path.startswith("synthetic/")
+
 
 def read_index(data: Path) -> list[dict[str, str]]:
     """Rows of every folder's `index.csv`, with `folder`, `kind` and `group` added."""

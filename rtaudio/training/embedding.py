@@ -29,11 +29,12 @@ from rtaudio.training.spoken import (
     SpokenConfig,
     Words,
     normalised,
+    other_throats,
     overlay,
     said,
 )
-from rtaudio.training.utterances import HELD_OUT, MIX, Utterances, by_text, other_throats
-from rtaudio.training.voices import vocabulary
+from rtaudio.training.utterances import HELD_OUT, MIX, Utterances, by_text
+from rtaudio.training.voices import VOICES_EACH, vocabulary
 
 MADE_WORDS = 2000
 """More than other nets hear, which need them as negatives alone."""
@@ -97,7 +98,7 @@ class EmbeddingLoop(SpeechLoop):
         return self.average.trunk
 
     @classmethod
-    def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> list[str]:
+    def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]:
         """Keywords, words heard in running speech, words that nobody says; none of those held out.
 
         Of two words in a row only what was said twice: the others are classes of one recording each.
@@ -106,11 +107,8 @@ class EmbeddingLoop(SpeechLoop):
         keywords = {said(clip) for clip in store.clips if clip.path.startswith("keywords/")}
         texts = by_text(heard_words(store), cls.held_out)
         heard = {text for text, takes in texts.items() if "_" not in text or len(takes) > 1}
-        return [
-            *sorted(keywords - {*cls.held_out, "_negative"}),
-            *sorted(heard - keywords),
-            *vocabulary(MADE_WORDS),
-        ]
+        words = *sorted(keywords - {*cls.held_out, "_negative"}), *sorted(heard - keywords)
+        return dict.fromkeys([*words, *vocabulary(MADE_WORDS)], VOICES_EACH)
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.items.batch((self.run.seed, number), self.run.batch)

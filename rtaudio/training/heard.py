@@ -61,7 +61,7 @@ def transcribe(store: ClipStore, on_progress: Callable[[int, int], None] | None 
     path = store.folder / "heard.jsonl"
     there = {row["path"] for row in _rows(path)}
     clips = [c for c in store.select("speech", "train") if c.group.startswith(ENGLISH)]
-    clips = [c for c in clips if c.path not in there and not c.path.startswith("synthetic/")]
+    clips = [c for c in clips if c.path not in there and not c.synthetic]
     with (
         ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool,
         path.open("a", encoding="utf-8") as file,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,11 @@ from rtaudio.training.spoken import (
     Words,
     faded,
     normalised,
+    other_throats,
     overlay,
     said,
 )  # fmt: skip
-from rtaudio.training.voices import NEAR_WORDS, vocabulary
+from rtaudio.training.voices import NEAR_WORDS, VOICES_EACH, vocabulary
 
 WORDS = ("computer", "jarvis", "snowboy", "smart_mirror", "view_glass", "alexa", "athena", "amelia")
 """What the shipped net knows: every keyword of the data with enough voices to hold some out."""
@@ -38,6 +39,9 @@ CONTAIN = {"hey_computer": "computer"}
 
 OTHERS = frozenset(vocabulary())
 """Words that synthesisers say, none of which is a keyword."""
+SYNTHETIC_VOICES = 64
+"""In which synthesisers say each keyword: a third of what is heard of it where many people recorded it, more
+than half where few did."""
 
 EARLY, LATE, REST = 2, 7, 30
 """Strides of 20 ms around a word's end in which it must be found, and after which it must be over."""
@@ -57,14 +61,15 @@ class SpokenStreams:
     ) -> None:
         self.words, self.config = words, config
         self.scenery = Scenery(store, split, config, seed)
-        self.bank = Words(store, [clip for clip in store.select("speech", split) if wanted(clip)])
+        clips = [clip for clip in store.select("speech", split) if wanted(clip, words)]
+        self.bank = Words(store, clips)
         names = self.bank.groups.keys()
         self.folders = [
             [name for name in names if CONTAIN.get(name, name) == word] for word in words
         ]  # of clips that are each word
         taken = {name for folders in self.folders for name in folders}
         others = [name for name in names if name not in taken and name not in CONTAIN]
-        made = {said(clip) for clip in store.clips if clip.path.startswith("synthetic/")}
+        made = {said(clip) for clip in store.clips if clip.synthetic}
         kinds = (
             [name for name in others if name not in made],
             [name for name in others if name in NEAR_WORDS],
@@ -147,9 +152,10 @@ class SpokenStreams:
         return faded(wave[:middle] if rng.random() < 0.6 else wave[middle:])
 
 
-def wanted(clip: Clip) -> bool:
-    """A recorded word, or a synthetic one that is none: a store may hold what is made for other nets."""
-    return bool(said(clip)) and (not clip.path.startswith("synthetic/") or said(clip) in OTHERS)
+def wanted(clip: Clip, words: Collection[str] = WORDS) -> bool:
+    """A recorded word, or a synthetic one of this net's: a store may hold what is made for other nets."""
+    word = said(clip)
+    return bool(word) and (not clip.synthetic or word in OTHERS or word in words)
 
 
 def keyword_loss(logits: Tensor, places: Tensor, stride: int) -> Tensor:
@@ -182,6 +188,11 @@ class KeywordLoop(SpeechLoop):
     net: SpeechNet
     average: SpeechNet
 
+    @classmethod
+    def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]:
+        """Near misses and made-up words, and the keywords themselves in many voices."""
+        return dict.fromkeys(vocabulary(), VOICES_EACH) | dict.fromkeys(WORDS, SYNTHETIC_VOICES)
+
     def __init__(
         self, store: ClipStore, run: RunConfig, config: KeywordConfig | None = None,
         spoken: SpokenConfig | None = None, validation_items: int = VALIDATION_ITEMS,
@@ -196,6 +207,7 @@ class KeywordLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.streams.batch((self.run.seed, number), self.run.batch)
+        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
         return self._masked(features_of(self.net, spectra), number), places
 
     def _loss(self, features: Tensor, places: Tensor) -> Tensor:

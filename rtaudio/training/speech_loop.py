@@ -25,7 +25,7 @@ from rtaudio.training.denoise import TrainPaths, check_start
 from rtaudio.training.export import sources
 from rtaudio.training.loop import Loop, RunConfig, Validations
 from rtaudio.training.spoken import RECIPE, SAMPLE_RATE
-from rtaudio.training.voices import synthesise, vocabulary
+from rtaudio.training.voices import synthesise
 
 MASKED_FRAMES, MASKED_BANDS = 12, 6
 
@@ -46,9 +46,9 @@ class SpeechLoop(Loop):
         return net
 
     @classmethod
-    def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> list[str]:
-        """Words that speech synthesisers are to say, for a store of recordings."""
-        return vocabulary()
+    def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]:
+        """Words that synthesisers are to say beside a store's recordings, and each in how many voices."""
+        return {}
 
     def score(self) -> float:
         """How well the averaged net does on validation recordings."""
@@ -74,7 +74,7 @@ class SpeechTraining(Protocol):
 
     def __call__(self, store: ClipStore, run: RunConfig) -> SpeechLoop: ...
 
-    def spoken_words(self, store: ClipStore, on_progress: Callable[[int, int], None]) -> list[str]: ...
+    def spoken_words(self, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]: ...
 
 
 def features_of(net: SpeechNet, spectra: Tensor) -> Tensor:

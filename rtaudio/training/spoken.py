@@ -26,6 +26,9 @@ SAMPLE_RATE, N_FFT, HOP = 16000, 320, 160
 RECIPE = StoreRecipe(SAMPLE_RATE, speeds={"speech": (1.0,), "noise": (1.0,)}, min_dynamic_db={})
 """Speeds are made on the fly, and noisy recordings are what words are said in: both are left to items."""
 
+THROAT = 0.15
+"""Frequencies are stretched by up to so much, as throats of other lengths do (Jaitly & Hinton 2013, VTLP)."""
+
 
 @dataclass(frozen=True)
 class SpokenConfig:
@@ -237,3 +240,11 @@ class Scenery:
         x = torch.from_numpy(np.pad(np.stack(waves), ((0, 0), (N_FFT - HOP, 0))))
         framed = torch.fft.rfft(x.unfold(1, N_FFT, HOP) * self._window)
         return torch.view_as_real(framed * torch.from_numpy(np.stack(curves))[:, None])
+
+
+def other_throats(spectra: Tensor, seed: tuple[int, ...]) -> Tensor:
+    """Spectra `(B, T, n_bins, 2)` with each item's frequencies stretched by up to THROAT."""
+    rng, bins = np.random.default_rng(seed), spectra.shape[2]
+    factors = torch.from_numpy(np.exp(rng.uniform(-THROAT, THROAT, len(spectra)))).float()
+    places = (torch.arange(bins) * factors[:, None]).round().long().clamp_max(bins - 1)
+    return spectra.gather(2, places[:, None, :, None].expand_as(spectra))

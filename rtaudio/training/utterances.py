@@ -40,8 +40,6 @@ SHARES = (0.25, 0.3, 0.25, 0.2)
 """Of items that are keywords, words heard in running speech, made-up words, stretches of running speech."""
 RECORDED_SHARE = 0.6
 """Of items of heard words that are recordings; the others are synthesised."""
-THROAT = 0.15
-"""Frequencies are stretched by up to so much, as throats of other lengths do (Jaitly & Hinton 2013, VTLP)."""
 MIX = SpokenConfig(n_frames=170, clean=0.2, babble=0.05, snr_db=(0.0, 25.0), speed=(0.85, 1.18))
 
 
@@ -57,7 +55,7 @@ class Utterances:
         clips = [clip for clip in clips if said(clip) not in {*held_out, "_negative"}]
         self.bank = Words(store, clips)
         self.heard = by_text(heard_words(store), held_out)
-        recorded = {said(clip) for clip in clips if not clip.path.startswith("synthetic/")}
+        recorded = {said(clip) for clip in clips if not clip.synthetic}
         self.keywords = sorted(recorded)
         self.texts = sorted(self.heard.keys() - recorded)
         self.made = sorted(self.bank.groups.keys() - recorded - self.heard.keys())
@@ -141,11 +139,3 @@ def by_text(heard: list[Heard], held_out: Collection[str] = HELD_OUT) -> dict[st
         if take.text.replace("_", "") not in {word.replace("_", "") for word in held_out}:
             texts.setdefault(take.text, []).append(take)
     return texts
-
-
-def other_throats(spectra: Tensor, seed: tuple[int, ...]) -> Tensor:
-    """Spectra `(B, T, n_bins, 2)` with each item's frequencies stretched by up to THROAT."""
-    rng, bins = np.random.default_rng(seed), spectra.shape[2]
-    factors = torch.from_numpy(np.exp(rng.uniform(-THROAT, THROAT, len(spectra)))).float()
-    places = (torch.arange(bins) * factors[:, None]).round().long().clamp_max(bins - 1)
-    return spectra.gather(2, places[:, None, :, None].expand_as(spectra))

@@ -55,7 +55,7 @@ class SpeechAndPauses:
     def __init__(self, store: ClipStore, split: str, config: SpokenConfig, seed: int) -> None:
         self.store, self.config = store, config
         self.scenery = Scenery(store, split, config, seed)
-        clips = [clip for clip in store.select("speech", split) if not clip.path.startswith("synthetic/")]
+        clips = [clip for clip in store.select("speech", split) if not clip.synthetic]
         self.voices = Picker(clips)
         self._labels: dict[str, NDArray[np.bool_] | None] = {}
 

@@ -1,13 +1,13 @@
-"""Words spoken by synthesisers: near misses of the keywords, made-up words, words that people said.
+"""Words spoken by synthesisers: the keywords, near misses of them, made-up words, words that people said.
 
-They teach what is *not* a keyword, and teach the word embedding that one word in many voices is
-one word.
+They teach a keyword in more voices, and what is *not* one, and teach the word embedding that one word in
+many voices is one word.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zlib import crc32
@@ -66,9 +66,9 @@ def manner(program: str, rng: np.random.Generator) -> Manner:
 
 
 def synthesise(
-    store: Path, words: Sequence[str], on_progress: Callable[[int, int], None] | None = None
+    store: Path, words: Mapping[str, int], on_progress: Callable[[int, int], None] | None = None
 ) -> bool:
-    """Add each word in some voices to a store, those it has left out; whether any were.
+    """Add each word in so many voices to a store, those it has left out; whether any were.
 
     Words are named as keywords are: `hey_computer` is spoken as two. False, and nothing done, where
     neither program is installed.
@@ -77,20 +77,25 @@ def synthesise(
     if not programs:
         return False
     there = listed_paths(store)
-    missing = [word for word in words if f"synthetic/{word}/0" not in there]
+    missing = {
+        word: [k for k in range(voices) if f"synthetic/{word}/{k}" not in there]
+        for word, voices in words.items()
+    }
+    missing = {word: numbers for word, numbers in missing.items() if numbers}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
 
-        def all_voices(task: tuple[int, str]) -> list[tuple[str, Samples]]:
+        def spoken(task: tuple[int, str]) -> list[tuple[str, Samples]]:
             i, word = task
             rng, path = np.random.default_rng((17, crc32(word.encode()))), Path(folder) / f"{i}.wav"
-            manners = [manner(programs[k % len(programs)], rng) for k in range(VOICES_EACH)]
-            return [(m.voice, speak(word.replace("_", " "), m, path)) for m in manners]
+            manners = [manner(programs[k % len(programs)], rng) for k in range(words[word])]
+            chosen = [manners[k] for k in missing[word]]
+            return [(m.voice, speak(word.replace("_", " "), m, path)) for m in chosen]
 
-        spoken = pool.map(all_voices, enumerate(missing))
-        for done, (word, voices) in enumerate(zip(missing, spoken, strict=True), 1):
+        told = pool.map(spoken, enumerate(missing))
+        for done, (word, voices) in enumerate(zip(missing, told, strict=True), 1):
             rows = [
                 {"path": f"{word}/{k}", "source": "synthesised", "group": voice, "licence": "none needed"}
-                for k, (voice, _) in enumerate(voices)
+                for k, (voice, _) in zip(missing[word], voices, strict=True)
             ]
             append_clips(store, rows, [wave for _, wave in voices], SAMPLE_RATE)
             if on_progress:

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -12,16 +13,16 @@ from rtaudio.nn.vad_config import VadConfig
 from rtaudio.nn.weights import load_weights
 from rtaudio.training import embedding as embedding_training
 from rtaudio.training import speech_loop
-from rtaudio.training.data import build_store
+from rtaudio.training.data import ClipStore, build_store
 from rtaudio.training.denoise import TrainPaths
 from rtaudio.training.embedding import EmbeddingLoop
 from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss, wanted
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import train_speech
-from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, SpokenConfig, at_speed
-from rtaudio.training.utterances import other_throats
+from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, SpokenConfig, at_speed, other_throats
 from rtaudio.training.vad import VadLoop, auc, speech_frames
-from rtaudio.training.voices import NEAR_WORDS, vocabulary
+from rtaudio.training.voices import NEAR_WORDS, synthesise, vocabulary
+from tests.synthesisers import GOOD, install
 
 SMALL = SpokenConfig(n_frames=120, n_rooms=3)
 TINY = {"channels": 24, "dilations": (1, 2), "kernel_size": 3}
@@ -173,9 +174,25 @@ def test_other_throats_move_a_tone_by_up_to_15_percent():
     assert places.unique().numel() > 8
 
 
-def test_the_keyword_net_learns_from_no_synthetic_keyword(store):
+def test_the_keyword_net_learns_from_synthetic_words_that_are_its_own(store):
     clip = store.clips[0]
     assert wanted(dataclasses.replace(clip, path="keywords/computer/1.opus"))
     assert wanted(dataclasses.replace(clip, path=f"synthetic/{NEAR_WORDS[0]}/0"))
-    assert not wanted(dataclasses.replace(clip, path="synthetic/computer/0"))
-    assert not wanted(dataclasses.replace(clip, path="speech/a/1.opus"))
+    assert wanted(dataclasses.replace(clip, path="synthetic/computer/0"))
+    assert not wanted(dataclasses.replace(clip, path="synthetic/computer/0"), ("jarvis",))
+    assert not wanted(dataclasses.replace(clip, path="synthetic/turn_on/0"))
+
+
+def test_each_word_is_spoken_once_in_as_many_voices_as_asked(store, tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, espeak_ng=GOOD, flite=GOOD)
+    folder = tmp_path / "store"
+    shutil.copytree(store.folder, folder)
+
+    def spoken():
+        return [clip.path for clip in ClipStore(folder).clips if clip.synthetic]
+
+    assert synthesise(folder, {"smart_mirror": 3, "so": 1})
+    assert spoken() == [*(f"synthetic/smart_mirror/{k}" for k in range(3)), "synthetic/so/0"]
+    assert not synthesise(folder, {"smart_mirror": 2})
+    assert synthesise(folder, {"smart_mirror": 4})
+    assert spoken()[4:] == ["synthetic/smart_mirror/3"]
