@@ -77,13 +77,13 @@ def run(args: argparse.Namespace) -> int:
     check_folder()  # before anybody says anything
     load_weights(find_weights(EMBEDDING_MODEL))
     clips = _read(args.files) if args.files else _record(name, args)
-    spoken = _synthesised(phrase) if phrase else []
+    spoken = _synthesised(phrase, needed=args.phrase is not None) if phrase else []
     word, unheard, taken = enrol_beside(name, clips, spoken, false_accepts=args.false_accepts)
     path = save_word(word)
     for clip in unheard:
         note(f"{clip}: the word isn't recognised in it; was it the same word?")
     if spoken and not taken:
-        note(f"what synthesisers say as {phrase!r} is unlike your recordings: it was left out (see --phrase)")
+        note(f"what synthesisers say as {phrase!r} doesn't go with your recordings: left out (see --phrase)")
     if len(clips) == 1:
         note("one recording is little: with three, fewer are missed")
     synthetic = sum(len(source.clips) for source in spoken) if taken else 0
@@ -122,8 +122,8 @@ def _phrase(args: argparse.Namespace) -> str | None:
         return None
 
 
-def _synthesised(phrase: str) -> list[Source]:
-    """The phrase by all the synthesisers that can say it; none are needed."""
+def _synthesised(phrase: str, *, needed: bool) -> list[Source]:
+    """The phrase by all the synthesisers that can say it; ConfigError where none can, and one is needed."""
     from rtaudio.cli.terminal import Bar
     from rtaudio.tasks.synthetic import synthesise
 
@@ -131,13 +131,17 @@ def _synthesised(phrase: str) -> list[Source]:
         try:
             return synthesise(phrase, lambda what, done, of: bar.show(done / of, what))[0]
         except ConfigError:
+            if needed:
+                raise
             return []
 
 
 def _read(files: list[str]) -> list[Clip]:
-    from rtaudio.tasks.enrol import read_clip
+    from rtaudio.tasks.enrol import check_clips, read_clip
 
-    return [read_clip(file) for file in files]
+    clips = [read_clip(file) for file in files]
+    check_clips(clips)
+    return clips
 
 
 def _record(name: str, args: argparse.Namespace) -> list[Clip]:

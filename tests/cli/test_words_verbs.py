@@ -84,10 +84,13 @@ def test_synthetic_speech_that_is_no_help_is_left_out(rtaudio, takes, tmp_path, 
     monkeypatch.setattr("rtaudio.tasks.synthetic.alike", lambda *_, **__: 0.2)
     code, out, err = rtaudio("enroll", "beep", "--from", *takes)
     assert code == 0
-    assert_one_line(err, "'beep' is unlike your recordings", "left out")
+    assert_one_line(err, "'beep' doesn't go with your recordings", "left out")
     assert "synthesisers" not in out
     install(tmp_path, monkeypatch, espeak_ng="exit 1")
     assert json.loads(rtaudio("enroll", "boop", "--from", *takes, "--json")[1])["synthetic"] == 0
+    code, _, err = rtaudio("enroll", "bop", "--from", *takes, "--phrase", "hello")
+    assert code == 2
+    assert_one_line(err, "no synthesiser here can say 'hello'")
 
 
 @pytest.mark.parametrize(
