@@ -27,6 +27,7 @@ from rtaudio.training.spoken import (
     at_speed,
     faded,
     normalised,
+    other_throats,
     overlay,
 )
 
@@ -50,7 +51,8 @@ def speech_frames(x: Samples) -> NDArray[np.bool_]:
 class SpeechAndPauses:
     """Items in which people begin and stop speaking, and which frames they speak in."""
 
-    SILENT = 0.15
+    SILENT = 0.25
+    """Items with no voice at all: barks, music and machines must not pass for one."""
 
     def __init__(self, store: ClipStore, split: str, config: SpokenConfig, seed: int) -> None:
         self.store, self.config = store, config
@@ -144,6 +146,7 @@ class VadLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, labels = self.items.batch((self.run.seed, number), self.run.batch)
+        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
         return self._masked(features_of(self.net, spectra), number), _by_stride(
             labels, self.net.config.stride
         )
