@@ -18,7 +18,7 @@ from rtaudio.nn.embedding import EmbeddingNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.enrolment import NEGATIVES, embed, save_negatives
 from rtaudio.nn.speech_torch import SpeechNet
-from rtaudio.training.data import ClipStore
+from rtaudio.training.data import Clip, ClipStore
 from rtaudio.training.heard import heard_words, transcribe
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import SpeechLoop, features_of, outputs_of
@@ -109,6 +109,9 @@ class EmbeddingLoop(SpeechLoop):
         heard = {text for text, takes in texts.items() if "_" not in text or len(takes) > 1}
         words = *sorted(keywords - {*cls.held_out, "_negative"}), *sorted(heard - keywords)
         return dict.fromkeys([*words, *vocabulary(MADE_WORDS)], VOICES_EACH)
+
+    def hears(self, clip: Clip) -> bool:
+        return said(clip) not in {*self.held_out, "_negative"}
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.items.batch((self.run.seed, number), self.run.batch)

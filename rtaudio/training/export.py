@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.denoise_torch import DenoiseNet
 from rtaudio.nn.weights import save_weights
 from rtaudio.training.checkpoint import load_checkpoint
-from rtaudio.training.data import SAMPLE_RATE, ClipStore
+from rtaudio.training.data import SAMPLE_RATE, Clip, ClipStore
 
 
 def load_net(checkpoint: Path) -> DenoiseNet:
@@ -31,13 +32,13 @@ def export_weights(checkpoint: Path, store: ClipStore, path: Path, **card: Any) 
     tensors = {name: tensor.detach().to(torch.float32).numpy() for name, tensor in net.state_dict().items()}
     last = state["progress"]["history"][-1] if state["progress"]["history"] else {}
     run = {"seed": state["run"]["seed"], "hours": round(state["progress"]["elapsed_s"] / 3600, 3), **last}
-    return save_weights(path, NET_NAME, net.config, tensors, run=run, data=sources(store), **card)
+    return save_weights(path, NET_NAME, net.config, tensors, run=run, data=sources(store.clips), **card)
 
 
-def sources(store: ClipStore, sample_rate: int = SAMPLE_RATE) -> list[dict[str, Any]]:
+def sources(clips: Iterable[Clip], sample_rate: int = SAMPLE_RATE) -> list[dict[str, Any]]:
     """Training minutes per source and licence, speed copies not counted."""
     minutes: dict[tuple[str, str, str], float] = defaultdict(float)
-    for clip in store.clips:
+    for clip in clips:
         if clip.split == "train" and clip.speed == 1.0:
             minutes[clip.kind, clip.source, clip.licence] += clip.length / sample_rate / 60
     return [

@@ -220,6 +220,9 @@ class KeywordLoop(SpeechLoop):
         batches = [streams.batch((2**31, number), 48) for number in range(items // 48)]
         return torch.cat([features_of(self.net, x) for x, _ in batches]), torch.cat([p for _, p in batches])
 
+    def hears(self, clip: Clip) -> bool:
+        return not clip.synthetic or wanted(clip, self.net.config.words)  # type: ignore[attr-defined]
+
     def score(self) -> float:
         if self._valid is None:
             self._valid = self._make_valid()

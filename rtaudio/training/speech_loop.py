@@ -20,7 +20,7 @@ from rtaudio.nn.denoise_torch import over_level
 from rtaudio.nn.speech_torch import SpeechNet
 from rtaudio.nn.weights import save_weights
 from rtaudio.training.curves import save_speech_curves
-from rtaudio.training.data import ClipStore, build_store
+from rtaudio.training.data import Clip, ClipStore, build_store
 from rtaudio.training.denoise import TrainPaths, check_start
 from rtaudio.training.export import sources
 from rtaudio.training.loop import Loop, RunConfig, Validations
@@ -49,6 +49,10 @@ class SpeechLoop(Loop):
     def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]:
         """Words that synthesisers are to say beside a store's recordings, and each in how many voices."""
         return {}
+
+    def hears(self, clip: Clip) -> bool:
+        """Whether a training clip of the store, which may hold what is made for other nets, is any of its."""
+        return True
 
     def score(self) -> float:
         """How well the averaged net does on validation recordings."""
@@ -139,7 +143,8 @@ def export(loop: SpeechLoop, store: ClipStore, path: Path) -> Path:
     last = progress.history[-1] if progress.history else {}
     spent = {"seed": loop.run.seed, "hours": round(progress.elapsed_s / 3600, 3), **last}
     command = " ".join(["rtaudio", *sys.argv[1:]])
-    card = {"run": spent, "data": sources(store, SAMPLE_RATE), "command": command, "licence": "MIT"}
+    heard = sources(filter(loop.hears, store.clips), SAMPLE_RATE)
+    card = {"run": spent, "data": heard, "command": command, "licence": "MIT"}
     return save_weights(path, loop.name, asdict(config), tensors, **card, **loop.finish(path.parent))
 
 

@@ -38,6 +38,11 @@ CLOSURE = 12
 MIX = SpokenConfig(n_frames=300, babble=0.0, clean=0.12, transients=0.25, snr_db=(-5.0, 25.0))
 
 
+def people(clip: Clip) -> bool:
+    """Speech of people, or noise; a store may hold synthetic words, which other nets learn from."""
+    return not clip.synthetic
+
+
 def speech_frames(x: Samples) -> NDArray[np.bool_]:
     """Which 10 ms of a clean recording are speech, short closures included."""
     active = active_frames(x)
@@ -57,7 +62,7 @@ class SpeechAndPauses:
     def __init__(self, store: ClipStore, split: str, config: SpokenConfig, seed: int) -> None:
         self.store, self.config = store, config
         self.scenery = Scenery(store, split, config, seed)
-        clips = [clip for clip in store.select("speech", split) if not clip.synthetic]
+        clips = [clip for clip in store.select("speech", split) if people(clip)]
         self.voices = Picker(clips)
         self._labels: dict[str, NDArray[np.bool_] | None] = {}
 
@@ -155,6 +160,9 @@ class VadLoop(SpeechLoop):
         with torch.autocast(self.device.type, torch.bfloat16):
             logits, _ = self.net.logits(features, self.net.initial_state(len(features)).past)
         return functional.binary_cross_entropy_with_logits(logits[:, :, 0].float(), labels)
+
+    def hears(self, clip: Clip) -> bool:
+        return people(clip)
 
     def score(self) -> float:
         logits = outputs_of(self.average, self._features)[:, :, 0]

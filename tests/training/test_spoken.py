@@ -16,6 +16,7 @@ from rtaudio.training import speech_loop
 from rtaudio.training.data import ClipStore, build_store
 from rtaudio.training.denoise import TrainPaths
 from rtaudio.training.embedding import EmbeddingLoop
+from rtaudio.training.export import sources
 from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss, wanted
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import train_speech
@@ -181,6 +182,20 @@ def test_the_keyword_net_learns_from_synthetic_words_that_are_its_own(store):
     assert wanted(dataclasses.replace(clip, path="synthetic/computer/0"))
     assert not wanted(dataclasses.replace(clip, path="synthetic/computer/0"), ("jarvis",))
     assert not wanted(dataclasses.replace(clip, path="synthetic/turn_on/0"))
+
+
+def test_a_card_lists_what_a_net_heard_of_a_store(store):
+    clip = store.clips[0]
+    made = dataclasses.replace(clip, path="synthetic/so/0")
+    assert [TinyVad(store, RUN).hears(one) for one in (clip, made)] == [True, False]
+    assert [
+        TinyEmbedding(store, RUN).hears(one)
+        for one in (made, dataclasses.replace(clip, path="keywords/stop/1"))
+    ] == [True, False]
+    listed = sources(
+        filter(TinyVad(store, RUN).hears, [*store.clips, dataclasses.replace(made, source="robots")])
+    )
+    assert "robots" not in {row["source"] for row in listed}
 
 
 def test_each_word_is_spoken_once_in_as_many_voices_as_asked(store, tmp_path, monkeypatch):
