@@ -24,6 +24,7 @@ Samples = NDArray[np.float32]
 
 THROAT = 0.22
 """Formants are moved by up to exp(±0.22), a fifth either way: from a child's to a large man's."""
+
 SHARES = (
     "noise_only", "clean_only", "leading_pause", "other_throat", "two_noises", "synthetic_noise", "babble",
     "transients", "reverberant", "equalised", "band_limited", "wide_share",
