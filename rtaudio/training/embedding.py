@@ -29,7 +29,6 @@ from rtaudio.training.spoken import (
     SpokenConfig,
     Words,
     normalised,
-    other_throats,
     overlay,
     said,
 )
@@ -115,8 +114,7 @@ class EmbeddingLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.items.batch((self.run.seed, number), self.run.batch)
-        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
-        return self._masked(features_of(self.net.trunk, spectra), number), places
+        return self._training_features(self.net.trunk, spectra, number), places
 
     def _loss(self, features: Tensor, places: Tensor) -> Tensor:
         trunk = self.net.trunk

@@ -26,7 +26,6 @@ from rtaudio.training.spoken import (
     Words,
     faded,
     normalised,
-    other_throats,
     overlay,
     said,
 )  # fmt: skip
@@ -207,8 +206,7 @@ class KeywordLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.streams.batch((self.run.seed, number), self.run.batch)
-        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
-        return self._masked(features_of(self.net, spectra), number), places
+        return self._training_features(self.net, spectra, number), places
 
     def _loss(self, features: Tensor, places: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):

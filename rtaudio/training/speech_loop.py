@@ -24,7 +24,7 @@ from rtaudio.training.data import Clip, ClipStore, build_store
 from rtaudio.training.denoise import TrainPaths, check_start
 from rtaudio.training.export import sources
 from rtaudio.training.loop import Loop, RunConfig, Validations
-from rtaudio.training.spoken import RECIPE, SAMPLE_RATE
+from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, other_throats
 from rtaudio.training.voices import synthesise
 
 MASKED_FRAMES, MASKED_BANDS = 12, 6
@@ -61,6 +61,11 @@ class SpeechLoop(Loop):
     def finish(self, folder: Path) -> dict[str, Any]:
         """Make what else belongs to the weights in `folder`; returns what their card is to say of it."""
         return {}
+
+    def _training_features(self, net: SpeechNet, spectra: Tensor, number: int) -> Tensor:
+        """What `net` is trained on of batch `number`: from other throats, some of it hidden."""
+        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
+        return self._masked(features_of(net, spectra), number)
 
     def _masked(self, features: Tensor, number: int) -> Tensor:
         """Hide a few bands and a few frames of each item (Park et al. 2019, SpecAugment)."""

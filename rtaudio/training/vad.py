@@ -27,7 +27,6 @@ from rtaudio.training.spoken import (
     at_speed,
     faded,
     normalised,
-    other_throats,
     overlay,
 )
 
@@ -36,11 +35,6 @@ MIN_DYNAMIC_DB = 25.0
 CLOSURE = 12
 """Frames of quiet that belong to a word: the closure before a plosive takes up to 120 ms."""
 MIX = SpokenConfig(n_frames=300, babble=0.0, clean=0.12, transients=0.25, snr_db=(-5.0, 25.0))
-
-
-def people(clip: Clip) -> bool:
-    """Speech of people, or noise; a store may hold synthetic words, which other nets learn from."""
-    return not clip.synthetic
 
 
 def speech_frames(x: Samples) -> NDArray[np.bool_]:
@@ -62,7 +56,7 @@ class SpeechAndPauses:
     def __init__(self, store: ClipStore, split: str, config: SpokenConfig, seed: int) -> None:
         self.store, self.config = store, config
         self.scenery = Scenery(store, split, config, seed)
-        clips = [clip for clip in store.select("speech", split) if people(clip)]
+        clips = [clip for clip in store.select("speech", split) if not clip.synthetic]
         self.voices = Picker(clips)
         self._labels: dict[str, NDArray[np.bool_] | None] = {}
 
@@ -151,10 +145,7 @@ class VadLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, labels = self.items.batch((self.run.seed, number), self.run.batch)
-        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
-        return self._masked(features_of(self.net, spectra), number), _by_stride(
-            labels, self.net.config.stride
-        )
+        return self._training_features(self.net, spectra, number), _by_stride(labels, self.net.config.stride)
 
     def _loss(self, features: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -162,7 +153,7 @@ class VadLoop(SpeechLoop):
         return functional.binary_cross_entropy_with_logits(logits[:, :, 0].float(), labels)
 
     def hears(self, clip: Clip) -> bool:
-        return people(clip)
+        return not clip.synthetic
 
     def score(self) -> float:
         logits = outputs_of(self.average, self._features)[:, :, 0]
