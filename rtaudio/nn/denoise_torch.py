@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
+from rtaudio.nn.depthwise_torch import depthwise
 from rtaudio.nn.mingru_torch import MinGru, doubled
 
 
@@ -37,15 +38,10 @@ class Block(nn.Module):
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Features `(B, T, channels)` and the `reach` frames before them, to new features and past.
 
-        The convolutions are written as shifted products and one matrix product, with channels
-        last: a third less training time on a CPU than `Conv1d` with its transposes.
+        The second is written as the matrix product it is: `Conv1d` would turn clips around and back.
         """
         padded = torch.cat([past.to(x.dtype), x], dim=1)
-        taps = self.depthwise.weight.to(x.dtype)
-        mixed = cast(Tensor, self.depthwise.bias).to(x.dtype) + sum(
-            taps[:, 0, j] * padded[:, j * self.dilation : j * self.dilation + x.shape[1]]
-            for j in range(taps.shape[2])
-        )
+        mixed = depthwise(padded, self.depthwise.weight, cast(Tensor, self.depthwise.bias), self.dilation)
         y = x + torch.relu(functional.linear(mixed, self.pointwise.weight[:, :, 0], self.pointwise.bias))
         return y, padded[:, padded.shape[1] - self.reach :]
 

@@ -28,19 +28,22 @@ TINY_GAIN = 1e-6  # the power 0.3 has an endless slope at 0
 
 @dataclass
 class LossPlanes:
-    """What the loss needs of a batch, none of it trained: `(B, T, n_bins)`, but mask `(B, 1, n_bins)`.
+    """What the loss needs of a batch, none of it trained: `(B, T, n_bins)`, all 0 in bins that don't count.
 
-    - noisy_power, target_power: |S|², |T|²; cross: Re(S T*).
+    - noisy_power: |S|²; cross: Re(S T*).
     - noisy_root, target_root: |S|^0.3, |T|^0.3; match: |T|^0.3 (1.7 + 0.3 cos φ), φ the angle between.
+    - signal: `(B,)`, sum of |T|²; spoken: `(B,)`, whether there is any to speak of.
+    - bins: `()`, how many count.
     """
 
     noisy_power: Tensor
-    target_power: Tensor
     cross: Tensor
     noisy_root: Tensor
     target_root: Tensor
     match: Tensor
-    mask: Tensor
+    signal: Tensor
+    spoken: Tensor
+    bins: Tensor
 
     def to(self, device: torch.device) -> LossPlanes:
         return LossPlanes(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
@@ -48,16 +51,21 @@ class LossPlanes:
 
 @torch.no_grad()
 def loss_planes(noisy: Tensor, target: Tensor, mask: Tensor) -> LossPlanes:
-    """Planes of spectra `(B, T, n_bins, 2)`, each item scaled to the same loudness."""
+    """Planes of `(B, T, n_bins, 2)`, each item scaled to the same loudness; mask `(B, 1, n_bins)` of 0 and 1.
+
+    Made beside the training steps, on another core: what can be done here is.
+    """
     (a, b), (c, d) = noisy.unbind(-1), target.unbind(-1)  # a sum over an axis of two is ten times slower
     noisy_power, target_power = a * a + b * b, c * c + d * d
-    scale = LOUDNESS / (noisy_power.mean((1, 2), keepdim=True) + 1e-12)
-    cross = (a * c + b * d) * scale
-    noisy_power, target_power = noisy_power * scale, target_power * scale
+    scale = LOUDNESS / (noisy_power.mean((1, 2), keepdim=True) + 1e-12) * mask
+    noisy_power, target_power, cross = noisy_power * scale, target_power * scale, (a * c + b * d) * scale
     noisy_root, target_root = noisy_power ** (POWER / 2), target_power ** (POWER / 2)
     cosine = cross * torch.rsqrt(noisy_power * target_power + 1e-20)
     match = 2 * target_root * (MAGNITUDE_WEIGHT + COMPLEX_WEIGHT * cosine)
-    return LossPlanes(noisy_power, target_power, cross, noisy_root, target_root, match, mask)
+    signal = target_power.sum((1, 2))
+    spoken = signal > 1e-6 * noisy_power.sum((1, 2))
+    bins = mask.sum() * noisy.shape[1]
+    return LossPlanes(noisy_power, cross, noisy_root, target_root, match, signal, spoken, bins)
 
 
 def denoise_loss(gains: Tensor, planes: LossPlanes) -> Tensor:
@@ -67,17 +75,15 @@ def denoise_loss(gains: Tensor, planes: LossPlanes) -> Tensor:
     they sum to a² + t² - a t (1.7 + 0.3 cos φ).
     """
     root = planes.noisy_root * gains.clamp_min(TINY_GAIN) ** POWER
-    missing = torch.relu(planes.target_root - root).square()
-    distance = root * (root - planes.match) + planes.target_root.square() + MISSING_WEIGHT * missing
-    distance = distance * planes.mask
-    bins = planes.mask.sum() * gains.shape[1]
-    return distance.sum() / bins + SNR_WEIGHT * _error_db(gains, planes).mean()
+    missing = torch.relu(planes.target_root - root).square().sum()
+    distance = (root * (root - planes.match)).sum() + planes.target_root.square().sum()
+    return (distance + MISSING_WEIGHT * missing) / planes.bins + SNR_WEIGHT * _error_db(gains, planes).mean()
 
 
 def _error_db(gains: Tensor, planes: LossPlanes) -> Tensor:
     """Error over signal of each item, in dB; 0 for an item with no speech in it."""
-    error = (gains * (gains * planes.noisy_power - 2 * planes.cross) + planes.target_power) * planes.mask
-    signal = (planes.target_power * planes.mask).sum((1, 2))
-    spoken = signal > 1e-6 * planes.noisy_power.sum((1, 2))
-    ratio = error.sum((1, 2)) / torch.where(spoken, signal, torch.ones_like(signal))
-    return torch.where(spoken, 10 * torch.log10(ratio.clamp_min(0) + SNR_FLOOR), torch.zeros_like(ratio))
+    error = planes.signal + (gains * (gains * planes.noisy_power - 2 * planes.cross)).sum((1, 2))
+    ratio = error / torch.where(planes.spoken, planes.signal, torch.ones_like(planes.signal))
+    return torch.where(
+        planes.spoken, 10 * torch.log10(ratio.clamp_min(0) + SNR_FLOOR), torch.zeros_like(ratio)
+    )
