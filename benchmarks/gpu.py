@@ -29,9 +29,9 @@ from benchmarks.report import Report, percentiles
 from rtaudio.cli.options import count
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import DeviceError
-from rtaudio.nn.cuda import cuda_device
 from rtaudio.nn.denoise import Denoiser
-from rtaudio.nn.denoise_stream import AUDIO, DTYPES, DenoiseStream
+from rtaudio.nn.torch.cuda import cuda_device
+from rtaudio.nn.torch.denoise_stream import AUDIO, DTYPES, DenoiseStream
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import PERIOD_NS, time_calls, time_stage

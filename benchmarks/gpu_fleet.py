@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.gpu_limits import Bus
 from benchmarks.report import percentiles
-from rtaudio.nn.denoise_stream import FULL_SCALE, DenoiseStream
+from rtaudio.nn.torch.denoise_stream import FULL_SCALE, DenoiseStream
 from rtaudio.stream.timing import PERIOD_NS, HopTimes, time_calls
 
 DEADLINE_US = PERIOD_NS / 1000

@@ -56,7 +56,7 @@ def reference_gains(config: DenoiseConfig, tensors: dict[str, Floats], spectra: 
     """Torch, over the whole clip."""
     import torch
 
-    from rtaudio.nn.denoise_torch import load_net
+    from rtaudio.nn.torch.denoise import load_net
 
     with torch.no_grad():
         gains: Floats = load_net(config, tensors)(torch.from_numpy(spectra)[None])[0].numpy()
@@ -76,7 +76,7 @@ def native_gains(net: Denoiser, spectra: Floats) -> Floats:
 def torch_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floats) -> tuple[Timer, Floats]:
     import torch
 
-    from rtaudio.nn.denoise_torch import load_net
+    from rtaudio.nn.torch.denoise import load_net
 
     net, frames = load_net(config, tensors), torch.from_numpy(spectra)
     gains = np.zeros(spectra.shape[:2], np.float32)
@@ -97,8 +97,8 @@ def torch_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floa
 
 
 def onnx_timer(config: DenoiseConfig, tensors: dict[str, Floats], spectra: Floats) -> tuple[Timer, Floats]:
-    from rtaudio.nn.denoise_onnx import denoise_graph
-    from rtaudio.nn.onnx_step import OnnxStep
+    from rtaudio.nn.onnx.denoise import denoise_graph
+    from rtaudio.nn.onnx.step import OnnxStep
 
     graph, gains = denoise_graph(config, tensors), np.zeros(spectra.shape[:2], np.float32)
 

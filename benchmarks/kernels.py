@@ -21,9 +21,9 @@ from rtaudio.kernels.memory import STEP, i64
 from rtaudio.kernels.simd import load, splat16, store
 from rtaudio.kernels.simd_int8 import DOT4_KIND
 from rtaudio.nn.layers import CausalConv, Dense, Gru, Layer, Lstm, MinGru
-from rtaudio.nn.onnx_step import OnnxStep
+from rtaudio.nn.onnx.graph import Graph, add_conv, add_gru, add_lstm, add_mingru
+from rtaudio.nn.onnx.step import OnnxStep
 from rtaudio.nn.product import FLOAT32, Product, error_bound
-from rtaudio.nn.steps_onnx import Graph, add_conv, add_gru, add_lstm, add_mingru
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.timing import PERIOD_NS, time_entry, time_python, time_stage
 

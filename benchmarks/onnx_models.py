@@ -17,10 +17,10 @@ import onnx
 import soxr
 
 from benchmarks.report import Report, Table, main, percentiles
-from rtaudio.nn.manifest import Net
-from rtaudio.nn.onnx_files import known_manifest, read_net
-from rtaudio.nn.onnx_step import OnnxStep, open_session
-from rtaudio.nn.steps_onnx import Graph
+from rtaudio.nn.onnx.files import known_manifest, read_net
+from rtaudio.nn.onnx.graph import Graph
+from rtaudio.nn.onnx.manifest import Net
+from rtaudio.nn.onnx.step import OnnxStep, open_session
 from rtaudio.stream.stage import Samples
 from rtaudio.stream.timing import time_python
 from rtaudio.tasks.demo import SAMPLE_RATE, load_demo

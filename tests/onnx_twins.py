@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from rtaudio.nn.manifest import FrontEnd, Manifest
-from rtaudio.nn.manifest_toml import write_manifest
-from rtaudio.nn.propose import propose
+from rtaudio.nn.onnx.manifest import FrontEnd, Manifest
+from rtaudio.nn.onnx.manifest_toml import write_manifest
+from rtaudio.nn.onnx.propose import propose
 
 HOP, WIDTH = 160, 8
 FLOAT, HALF, INT32, INT64, BOOL = (

@@ -25,7 +25,7 @@ CHILD = Path(__file__).with_name("plain_cpu.py")
 def net_and_gains():
     """Random weights, spectra, and torch's gains for them."""
     torch = pytest.importorskip("torch")
-    from rtaudio.nn.denoise_torch import load_net
+    from rtaudio.nn.torch.denoise import load_net
 
     rng, tensors = np.random.default_rng(0), {}
     for name, shape in tensor_shapes(CONFIG).items():

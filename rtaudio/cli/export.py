@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from rtaudio.nn.weights import find_weights, load_weights
 
     require("export", "onnx", "onnx", "onnxruntime")
-    from rtaudio.nn.export_onnx import export_net
+    from rtaudio.nn.onnx.export import export_net
 
     paths = export_net(load_weights(find_weights(args.name)), args.out)
     if args.json:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rtaudio.cli.options import Verbs, verb
 
 if TYPE_CHECKING:
-    from rtaudio.nn.manifest import Manifest, Port
-    from rtaudio.nn.propose import Proposal
+    from rtaudio.nn.onnx.manifest import Manifest, Port
+    from rtaudio.nn.onnx.propose import Proposal
     from rtaudio.tasks.prove import Proof
 
 DESCRIPTION = """\
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _proposal(path: str) -> Proposal:
-    from rtaudio.nn.manifest_toml import read_manifest
-    from rtaudio.nn.propose import Proposal, propose
+    from rtaudio.nn.onnx.manifest_toml import read_manifest
+    from rtaudio.nn.onnx.propose import Proposal, propose
 
     return Proposal(read_manifest(path)) if path.endswith(".toml") else propose(path)
 
@@ -78,7 +78,7 @@ def _write(path: str, proposal: Proposal) -> None:
     from pathlib import Path
 
     from rtaudio.errors import ModelError
-    from rtaudio.nn.manifest_toml import write_manifest
+    from rtaudio.nn.onnx.manifest_toml import write_manifest
 
     unfinished = Path(f"{path}.unfinished")
     try:
@@ -148,7 +148,7 @@ def _print(proposal: Proposal, proofs: list[Proof]) -> None:
 
 
 def _as_json(proposal: Proposal, proofs: list[Proof], written: str | None) -> dict[str, Any]:
-    from rtaudio.nn.manifest_toml import write_manifest
+    from rtaudio.nn.onnx.manifest_toml import write_manifest
 
     return {
         "manifest": write_manifest(proposal.manifest, proposal.guesses),

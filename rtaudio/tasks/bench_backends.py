@@ -12,7 +12,7 @@ import soxr
 from rtaudio.errors import ModelError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.optional import require
-from rtaudio.nn.threads import use_one_thread
+from rtaudio.nn.torch.threads import use_one_thread
 from rtaudio.nn.weights import Weights
 from rtaudio.stream.batch import batched
 from rtaudio.stream.stage import NativeStage, Samples, Stage
@@ -201,8 +201,8 @@ def _int8(weights: Weights, hops: Samples) -> Backend:
 
 def _onnx(weights: Weights, hops: Samples) -> Backend:
     require("the backend onnx", "onnx", "onnx", "onnxruntime")
-    from rtaudio.nn.denoise_onnx import denoise_graph
-    from rtaudio.nn.onnx_step import OnnxStep
+    from rtaudio.nn.onnx.denoise import denoise_graph
+    from rtaudio.nn.onnx.step import OnnxStep
 
     step = OnnxStep.of(denoise_graph(Denoiser.from_weights(weights).config, weights.tensors))
 
@@ -215,7 +215,7 @@ def _onnx(weights: Weights, hops: Samples) -> Backend:
 
 def _torch(weights: Weights, hops: Samples) -> Backend:
     require("the backend torch", "train", "torch")
-    from rtaudio.nn.denoise_torch import TorchStep
+    from rtaudio.nn.torch.denoise import TorchStep
 
     net = TorchStep(Denoiser.from_weights(weights).config, weights.tensors)
     return net_backend("torch", weights, net, hops, use_one_thread)
@@ -224,8 +224,8 @@ def _torch(weights: Weights, hops: Samples) -> Backend:
 def _gpu(weights: Weights, hops: Samples) -> Backend:
     """A hop from host memory to host memory, as `rtaudio denoise --device cuda` runs it."""
     require("the backend torch", "gpu", "torch")
-    from rtaudio.nn.cuda import cuda_device
-    from rtaudio.nn.denoise_stream import DenoiseStream
+    from rtaudio.nn.torch.cuda import cuda_device
+    from rtaudio.nn.torch.denoise_stream import DenoiseStream
 
     stream = DenoiseStream.from_weights(weights, device=cuda_device())
     return stage_backend("torch, cuda", stream, hops, "hop, host to host")

@@ -10,7 +10,7 @@ import numpy as np
 
 from rtaudio.engine.priority import PriorityResult, raise_priority
 from rtaudio.errors import RtaudioError
-from rtaudio.nn.hang_guard import LIMIT_S
+from rtaudio.nn.onnx.hang_guard import LIMIT_S
 from rtaudio.stream.lost import give_up
 from rtaudio.tasks.bench_backends import Backend
 from rtaudio.tasks.bench_summary import Runs

@@ -136,7 +136,7 @@ def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
     if not {*chosen} <= {("native", "cpu"), ("onnx", "cpu")}:
         raise ConfigError(f"{model} is run by ONNX Runtime alone: --backend onnx")
     require("an ONNX model", "onnx", "onnxruntime")
-    from rtaudio.nn.onnx_files import find_manifest
+    from rtaudio.nn.onnx.files import find_manifest
     from rtaudio.tasks.onnx_model import OnnxStage
 
     manifest = find_manifest(model)

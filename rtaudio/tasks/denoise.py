@@ -7,7 +7,7 @@ from pathlib import Path
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
-from rtaudio.nn.manifest import SUFFIXES
+from rtaudio.nn.onnx.manifest import SUFFIXES
 from rtaudio.nn.optional import require
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline

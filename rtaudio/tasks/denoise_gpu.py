@@ -15,7 +15,7 @@ from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.denoise import denoiser_of
 
 if TYPE_CHECKING:
-    from rtaudio.nn.denoise_stream import DenoiseStream
+    from rtaudio.nn.torch.denoise_stream import DenoiseStream
 
 
 class FollowingStream:
@@ -41,8 +41,8 @@ def on_gpu(model: str | Path, native: Pipeline) -> WorkerStage:
     Raises DeviceError, in one line, where there is no torch, no GPU, or none that works.
     """
     require("device cuda", "gpu", "torch")
-    from rtaudio.nn.cuda import cuda_device
-    from rtaudio.nn.denoise_stream import DenoiseStream
+    from rtaudio.nn.torch.cuda import cuda_device
+    from rtaudio.nn.torch.denoise_stream import DenoiseStream
 
     device = cuda_device()
     try:

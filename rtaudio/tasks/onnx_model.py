@@ -17,9 +17,9 @@ import numpy as np
 from rtaudio.dsp.resample import Resample
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ModelError
-from rtaudio.nn.manifest import Manifest
-from rtaudio.nn.onnx_files import find_manifest, open_steps
-from rtaudio.nn.onnx_step import OnnxStep
+from rtaudio.nn.onnx.files import find_manifest, open_steps
+from rtaudio.nn.onnx.manifest import Manifest
+from rtaudio.nn.onnx.step import OnnxStep
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import Samples, Spec
 from rtaudio.stream.worker import WorkerStage

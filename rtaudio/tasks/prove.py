@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import ModelError
-from rtaudio.nn.manifest import Manifest, Net
-from rtaudio.nn.onnx_files import open_steps, read_net
-from rtaudio.nn.onnx_step import OnnxStep, open_session, reason
+from rtaudio.nn.onnx.files import open_steps, read_net
+from rtaudio.nn.onnx.manifest import Manifest, Net
+from rtaudio.nn.onnx.step import OnnxStep, open_session, reason
 from rtaudio.stream.offline import run_frames, run_offline
 from rtaudio.stream.stage import Samples
 from rtaudio.tasks.onnx_model import OnnxStage

@@ -17,7 +17,7 @@ from torch.nn import functional
 from rtaudio.nn.embedding import EmbeddingNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.enrolment import NEGATIVES, embed, save_negatives
-from rtaudio.nn.speech_torch import SpeechNet
+from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.training.data import Clip, ClipStore
 from rtaudio.training.heard import heard_words, transcribe
 from rtaudio.training.loop import RunConfig

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtaudio.kernels.window import dual_window, window_pair
-from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.training.data import SAMPLE_RATE, ClipStore
 from rtaudio.training.measure import power
 from rtaudio.training.mixing import Picker, at_snr

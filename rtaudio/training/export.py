@@ -11,7 +11,7 @@ import torch
 
 from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.nn.weights import save_weights
 from rtaudio.training.checkpoint import load_checkpoint
 from rtaudio.training.data import SAMPLE_RATE, Clip, ClipStore

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
-from rtaudio.nn.speech_torch import SpeechNet
+from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.training.data import Clip, ClipStore
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import SpeechLoop, features_of, outputs_of

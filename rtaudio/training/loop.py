@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from rtaudio.training.losses import LossPlanes, denoise_loss, loss_planes
 from rtaudio.training.mixing import Batch, Mixer

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from rtaudio.nn.denoise_torch import over_level
-from rtaudio.nn.speech_torch import SpeechNet
+from rtaudio.nn.torch.denoise import over_level
+from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.nn.weights import save_weights
 from rtaudio.training.curves import save_speech_curves
 from rtaudio.training.data import Clip, ClipStore, build_store

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.denoise_config import DenoiseConfig, band_centres
-from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.nn.weights import load_weights
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rtaudio.nn.spans import FRAME, active_frames
-from rtaudio.nn.speech_torch import SpeechNet
+from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.vad_config import VadConfig
 from rtaudio.training.data import Clip, ClipStore

@@ -265,7 +265,7 @@ def test_a_gpu_that_is_not_there_is_one_line(rtaudio, model):
 def test_torch_is_measured_on_each_device(rtaudio, model, monkeypatch):
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():  # the CPU stands in for it: the program is the same
-        monkeypatch.setattr("rtaudio.nn.cuda.cuda_device", lambda: torch.device("cpu"))
+        monkeypatch.setattr("rtaudio.nn.torch.cuda.cuda_device", lambda: torch.device("cpu"))
     code, out, _ = rtaudio(
         "bench", "--model", model, "--duration", SECONDS, "--json",
         "--backend", "native,torch", "--device", "cpu,cuda",
@@ -410,10 +410,10 @@ def test_paces_and_streams_of_models_of_every_kind(rtaudio, tmp_path):
 def test_a_model_that_goes_wrong_is_named_and_the_other_is_told(rtaudio, model, tmp_path, how, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from rtaudio.nn import hang_guard
+    from rtaudio.nn.onnx import hang_guard
     from tests import onnx_twins as twins
 
-    monkeypatch.setattr("rtaudio.nn.onnx_step.GUARD", hang_guard.HangGuard(limit_s=0.1))
+    monkeypatch.setattr("rtaudio.nn.onnx.step.GUARD", hang_guard.HangGuard(limit_s=0.1))
     bad, html = twins.failing_manifest(tmp_path, how), tmp_path / "page.html"
     code, out, err = rtaudio(
         "bench", "--duration", SECONDS, "--json", "--model", bad, model, "--html", html, "--fail-over-budget"

@@ -95,7 +95,7 @@ def native_gains(stage, spectra):
 
 def torch_gains(config, tensors, spectra, *, hop_by_hop):
     torch = pytest.importorskip("torch")
-    from rtaudio.nn.denoise_torch import DenoiseNet
+    from rtaudio.nn.torch.denoise import DenoiseNet
 
     net = DenoiseNet(config).eval()
     net.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})

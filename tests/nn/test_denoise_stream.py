@@ -22,10 +22,10 @@ from rtaudio.testing import check_stage
 torch = pytest.importorskip("torch")
 
 from rtaudio.dsp.stft import Analysis, Synthesis  # noqa: E402
-from rtaudio.nn.cuda import WARM_UPS, CudaRunner, cuda_device, wait_until  # noqa: E402
-from rtaudio.nn.denoise_hop import DenoiseHop  # noqa: E402
-from rtaudio.nn.denoise_stream import DenoiseStream  # noqa: E402
-from rtaudio.nn.stft_torch import TRANSFORMS  # noqa: E402
+from rtaudio.nn.torch.cuda import WARM_UPS, CudaRunner, cuda_device, wait_until  # noqa: E402
+from rtaudio.nn.torch.denoise_hop import DenoiseHop  # noqa: E402
+from rtaudio.nn.torch.denoise_stream import DenoiseStream  # noqa: E402
+from rtaudio.nn.torch.stft import TRANSFORMS  # noqa: E402
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 SMALL = DenoiseConfig(

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rtaudio.nn.depthwise_torch import depthwise  # noqa: E402
+from rtaudio.nn.torch.depthwise import depthwise  # noqa: E402
 
 
 def plain(frames, taps, bias, dilation):

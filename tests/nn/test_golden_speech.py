@@ -49,7 +49,7 @@ def test_outputs_are_the_golden_ones(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_weights_equal_torch_over_60_s(name):
     torch = pytest.importorskip("torch")
-    from rtaudio.nn.speech_torch import SpeechNet
+    from rtaudio.nn.torch.speech import SpeechNet
 
     weights = load_weights(find_weights(name))
     native = NETS[name].from_weights(weights)

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rtaudio.nn.mingru_torch import MinGru, doubled, scanned  # noqa: E402
+from rtaudio.nn.torch.mingru import MinGru, doubled, scanned  # noqa: E402
 
 
 def loop(z, n, before):

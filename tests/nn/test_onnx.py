@@ -11,7 +11,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import NET_NAME, Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.layers import Gru
-from rtaudio.nn.manifest_toml import read_manifest
+from rtaudio.nn.onnx.manifest_toml import read_manifest
 from rtaudio.nn.weights import Weights, find_weights, list_models, load_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.tasks.demo import load_demo
@@ -42,14 +42,14 @@ def assert_parity(config, tensors, run, spectra):
 
 @pytest.fixture(params=[{}, {"hidden": 0}, {"mingru_every": 1, "hidden": 0}], ids=["lstm", "cnn", "mingru"])
 def exported(tmp_path, request):
-    export = pytest.importorskip("rtaudio.nn.export_onnx", exc_type=ImportError)
+    export = pytest.importorskip("rtaudio.nn.onnx.export", exc_type=ImportError)
     config = dataclasses.replace(SMALL, **request.param)
     weights = Weights("denoise", dataclasses.asdict(config), net(config), {"licence": 'CC0 "as is"'})
     return weights, export.export_net(weights, tmp_path / "net.onnx")
 
 
 def test_an_exported_net_equals_ours_over_a_long_run(exported):
-    onnx_files = pytest.importorskip("rtaudio.nn.onnx_files", exc_type=ImportError)
+    onnx_files = pytest.importorskip("rtaudio.nn.onnx.files", exc_type=ImportError)
     weights, (_, manifest) = exported
     (run,) = onnx_files.open_steps(onnx_files.find_manifest(manifest))
     level = 10 ** (-2 + 1.5 * np.sin(np.arange(6000) / 37))
@@ -76,7 +76,7 @@ def test_a_manifest_tells_all_that_running_needs(exported):
 
 
 def test_exports_are_refused_or_whole(exported, tmp_path):
-    from rtaudio.nn.export_onnx import export_net
+    from rtaudio.nn.onnx.export import export_net
 
     weights, (model, _) = exported
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.toml"]
@@ -87,9 +87,9 @@ def test_exports_are_refused_or_whole(exported, tmp_path):
 
 
 def test_onnx_gru_equals_ours():
-    steps = pytest.importorskip("rtaudio.nn.steps_onnx", exc_type=ImportError)
+    steps = pytest.importorskip("rtaudio.nn.onnx.graph", exc_type=ImportError)
     weights = [normal(15, 4), normal(15, 5), normal(15), normal(15)]
-    step = pytest.importorskip("rtaudio.nn.onnx_step", exc_type=ImportError)
+    step = pytest.importorskip("rtaudio.nn.onnx.step", exc_type=ImportError)
     graph = steps.Graph()
     out = steps.add_gru(graph, graph.input("x", 1, 4), weights)
     graph.output("y", out, 1, 5)
@@ -101,8 +101,8 @@ def test_onnx_gru_equals_ours():
 
 @pytest.mark.parametrize("model", list_models(NET_NAME))
 def test_shipped_nets_keep_parity(model):
-    export = pytest.importorskip("rtaudio.nn.denoise_onnx", exc_type=ImportError)
-    step = pytest.importorskip("rtaudio.nn.onnx_step", exc_type=ImportError)
+    export = pytest.importorskip("rtaudio.nn.onnx.denoise", exc_type=ImportError)
+    step = pytest.importorskip("rtaudio.nn.onnx.step", exc_type=ImportError)
     weights = load_weights(find_weights(model))
     config = Denoiser.from_weights(weights).config
     hops = load_demo().noisy[: 600 * config.hop_length].reshape(600, config.hop_length)

@@ -13,11 +13,11 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from rtaudio.errors import ModelError
-from rtaudio.nn import hang_guard
-from rtaudio.nn.manifest_toml import parse_manifest, read_manifest, write_manifest
-from rtaudio.nn.onnx_files import find_manifest, known_manifests, open_steps
-from rtaudio.nn.onnx_step import open_session
-from rtaudio.nn.propose import propose
+from rtaudio.nn.onnx import hang_guard
+from rtaudio.nn.onnx.files import find_manifest, known_manifests, open_steps
+from rtaudio.nn.onnx.manifest_toml import parse_manifest, read_manifest, write_manifest
+from rtaudio.nn.onnx.propose import propose
+from rtaudio.nn.onnx.step import open_session
 from tests import onnx_twins as twins
 
 CONVENTIONS = {
@@ -169,7 +169,7 @@ def test_a_known_model_at_another_rate_is_named(tmp_path, monkeypatch):
     model = twins.many_states(tmp_path / "m.onnx", 1)
     known = propose(model).manifest
     manifest = read_manifest(twins.manifest_of(model, **{"sample_rate = 16000": "sample_rate = 48000"}))
-    monkeypatch.setattr("rtaudio.nn.onnx_files.known_manifests", lambda: (known,))
+    monkeypatch.setattr("rtaudio.nn.onnx.files.known_manifests", lambda: (known,))
     with pytest.raises(ModelError, match="16000 Hz; its manifest says 48000"):
         open_steps(manifest)
 
@@ -212,7 +212,7 @@ def test_a_step_that_fails_is_named_and_the_stream_can_go_on(how, told, tmp_path
 
 def test_a_step_that_hangs_is_ended_by_the_guard(tmp_path, monkeypatch):
     guard = hang_guard.HangGuard(limit_s=0.05)
-    monkeypatch.setattr("rtaudio.nn.onnx_step.GUARD", guard)
+    monkeypatch.setattr("rtaudio.nn.onnx.step.GUARD", guard)
     (step,) = open_steps(read_manifest(twins.failing_manifest(tmp_path, "hang", at=1)))
     x = np.ones(twins.HOP, np.float32)
     step(x)
@@ -244,7 +244,7 @@ def test_unknown_keys_are_named(tmp_path):
 
 
 def test_onnx_runtime_neither_reports_on_its_user_nor_complains_that_it_cannot():
-    code = "import os, rtaudio.nn.onnx_step; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    code = "import os, rtaudio.nn.onnx.step; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null"}
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **nowhere}, capture_output=True, text=True

@@ -77,7 +77,7 @@ def numpy_outputs(config, tensors, spectra, finish):
 
 def torch_outputs(config, tensors, spectra, *, hop_by_hop):
     torch = pytest.importorskip("torch")
-    from rtaudio.nn.speech_torch import SpeechNet
+    from rtaudio.nn.torch.speech import SpeechNet
 
     net = SpeechNet(config).eval()
     net.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})

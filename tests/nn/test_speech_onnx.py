@@ -11,13 +11,13 @@ pytest.importorskip("onnxruntime")
 
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import WeightsError
-from rtaudio.nn.export_onnx import export_net, net_graph
 from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.listeners import LISTENERS
-from rtaudio.nn.manifest import FrontEnd
-from rtaudio.nn.manifest_toml import read_manifest
-from rtaudio.nn.onnx_files import open_steps
-from rtaudio.nn.onnx_step import OnnxStep
+from rtaudio.nn.onnx.export import export_net, net_graph
+from rtaudio.nn.onnx.files import open_steps
+from rtaudio.nn.onnx.manifest import FrontEnd
+from rtaudio.nn.onnx.manifest_toml import read_manifest
+from rtaudio.nn.onnx.step import OnnxStep
 from rtaudio.nn.speech import tensor_shapes
 from rtaudio.nn.weights import Weights, find_weights, list_models, load_weights
 from rtaudio.stream.offline import run_frames

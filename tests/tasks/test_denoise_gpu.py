@@ -18,7 +18,7 @@ from rtaudio.tasks.denoise_gpu import behind_a_deadline, on_gpu
 
 torch = pytest.importorskip("torch")
 
-from rtaudio.nn.denoise_stream import DenoiseStream  # noqa: E402
+from rtaudio.nn.torch.denoise_stream import DenoiseStream  # noqa: E402
 
 HOP = 480
 SPEECH = load_demo().noisy[: 250 * HOP]

@@ -20,11 +20,11 @@ from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ModelError
 from rtaudio.nn.denoise import tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.export_onnx import export_net
 from rtaudio.nn.listeners import LISTENERS
-from rtaudio.nn.manifest_toml import read_manifest
-from rtaudio.nn.onnx_files import MANIFESTS
-from rtaudio.nn.propose import propose
+from rtaudio.nn.onnx.export import export_net
+from rtaudio.nn.onnx.files import MANIFESTS
+from rtaudio.nn.onnx.manifest_toml import read_manifest
+from rtaudio.nn.onnx.propose import propose
 from rtaudio.nn.weights import find_weights, load_weights, save_weights
 from rtaudio.stream.offline import run_frames, run_offline
 from rtaudio.stream.pipeline import Pipeline
@@ -144,9 +144,9 @@ def test_an_exported_net_that_listens_is_proved_with_its_manifest_and_without(mo
 
 @pytest.mark.parametrize("how", ["crash", "shape", "hang"])
 def test_live_a_model_that_fails_is_named_and_the_sound_goes_on(how, tmp_path, monkeypatch):
-    from rtaudio.nn import hang_guard
+    from rtaudio.nn.onnx import hang_guard
 
-    monkeypatch.setattr("rtaudio.nn.onnx_step.GUARD", hang_guard.HangGuard(limit_s=0.1))
+    monkeypatch.setattr("rtaudio.nn.onnx.step.GUARD", hang_guard.HangGuard(limit_s=0.1))
     stage = build_denoiser(twins.failing_manifest(tmp_path, how), sample_rate=16000)
     engine, out = live(stage, NOISE, 16000)
     assert isinstance(engine.failure, ModelError)
@@ -199,7 +199,7 @@ def test_other_projects_models_clean_speech_live_as_offline(name, tmp_path):
 def test_dtln_is_its_authors_recipe(tmp_path):
     """Block by block, with plain calls, as the authors' own script does it."""
     manifest = read_manifest(peer("dtln", tmp_path))
-    from rtaudio.nn.onnx_step import open_session
+    from rtaudio.nn.onnx.step import open_session
 
     sessions = [open_session((tmp_path / net.file).read_bytes(), net.file) for net in manifest.nets]
     states = [np.zeros((1, 2, 128, 2), np.float32) for _ in sessions]

@@ -11,9 +11,9 @@ import soxr
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from rtaudio.nn.manifest_toml import read_manifest
-from rtaudio.nn.onnx_files import known_manifest
-from rtaudio.nn.propose import propose
+from rtaudio.nn.onnx.files import known_manifest
+from rtaudio.nn.onnx.manifest_toml import read_manifest
+from rtaudio.nn.onnx.propose import propose
 from rtaudio.tasks.demo import load_demo
 from rtaudio.tasks.prove import prove
 from tests import onnx_twins as twins

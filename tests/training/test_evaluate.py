@@ -4,7 +4,7 @@ import torch
 from toy_recordings import SMALL_NET
 
 from rtaudio.nn.denoise import NET_NAME
-from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.nn.weights import save_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.tasks.denoise import build_denoiser

@@ -5,7 +5,7 @@ import pytest
 import torch
 from toy_recordings import SMALL_NET
 
-from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.training.optim import Muon, make_optimisers, orthogonalised, rate_share, set_rate
 
 

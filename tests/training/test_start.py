@@ -8,7 +8,7 @@ from toy_recordings import SMALL_NET
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.denoise_torch import DenoiseNet
+from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.nn.weights import save_weights
 from rtaudio.training.start import band_map, start_from
 

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rtaudio.nn.denoise_torch import Block, over_level
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.speech_config import SpeechConfig, mel_bands
+from rtaudio.nn.torch.denoise import Block, over_level
 
 
 @dataclass

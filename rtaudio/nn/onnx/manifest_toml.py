@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rtaudio.errors import ModelError
-from rtaudio.nn.manifest import (
+from rtaudio.nn.onnx.manifest import (
     DTYPES,
     FORMAT,
     KINDS,

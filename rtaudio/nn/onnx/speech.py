@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.keywords_config import KeywordConfig
+from rtaudio.nn.onnx.graph import Graph, add_conv, add_over_level, block_weights
 from rtaudio.nn.speech_config import SpeechConfig, mel_bands
-from rtaudio.nn.steps_onnx import Graph, add_conv, add_over_level, block_weights
 
 Floats = NDArray[np.float32]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rtaudio.nn.denoise import LSTM_PARTS
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.steps_onnx import Graph, add_conv, add_lstm, add_mingru, add_over_level, block_weights
+from rtaudio.nn.onnx.graph import Graph, add_conv, add_lstm, add_mingru, add_over_level, block_weights
 
 Floats = NDArray[np.float32]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.denoise_onnx import denoise_graph
 from rtaudio.nn.listeners import LISTENERS
-from rtaudio.nn.manifest import FrontEnd, Manifest
-from rtaudio.nn.manifest_toml import write_manifest
+from rtaudio.nn.onnx.denoise import denoise_graph
+from rtaudio.nn.onnx.graph import Graph
+from rtaudio.nn.onnx.manifest import FrontEnd, Manifest
+from rtaudio.nn.onnx.manifest_toml import write_manifest
+from rtaudio.nn.onnx.speech import speech_graph
 from rtaudio.nn.speech_config import SpeechConfig
-from rtaudio.nn.speech_onnx import speech_graph
-from rtaudio.nn.steps_onnx import Graph
 from rtaudio.nn.weights import Weights, digest
 
 

@@ -8,9 +8,9 @@ import hashlib
 from pathlib import Path
 
 from rtaudio.errors import ModelError
-from rtaudio.nn.manifest import Manifest, Net
-from rtaudio.nn.manifest_toml import read_manifest
-from rtaudio.nn.onnx_step import OnnxStep
+from rtaudio.nn.onnx.manifest import Manifest, Net
+from rtaudio.nn.onnx.manifest_toml import read_manifest
+from rtaudio.nn.onnx.step import OnnxStep
 
 MANIFESTS = Path(__file__).with_name("manifests")
 """Of other projects' models: facts and hashes, no weights."""

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtaudio.errors import ConfigError
-from rtaudio.nn.cuda import compiled, make_runner
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.denoise_hop import DenoiseHop
-from rtaudio.nn.stft_torch import TRANSFORMS
+from rtaudio.nn.torch.cuda import compiled, make_runner
+from rtaudio.nn.torch.denoise_hop import DenoiseHop
+from rtaudio.nn.torch.stft import TRANSFORMS
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.stage import Samples, Spec
 
@@ -118,7 +118,7 @@ class DenoiseStream:
         self._runner.launch()
 
     def wait(self) -> None:
-        """Return when the hop is in `out`: spin for a while, then sleep (`rtaudio.nn.cuda.wait_until`)."""
+        """Return when the hop is in `out`: spin for a while, then sleep (`wait_until`)."""
         self._runner.wait()
 
     def process(self, x: Samples, out: Samples) -> None:

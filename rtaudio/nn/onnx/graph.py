@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.manifest import Net, Port
+from rtaudio.nn.onnx.manifest import Net, Port
 from rtaudio.nn.speech_config import SpeechConfig
 
 Floats = NDArray[np.float32]

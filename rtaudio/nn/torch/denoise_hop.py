@@ -1,6 +1,6 @@
 """One hop of the whole denoiser on tensors, samples in and samples out, for many streams at once.
 
-The net of `denoise_torch`, arranged for one frame at a time so that it is few operations, since
+The net of `rtaudio.nn.torch.denoise`, arranged for one frame at a time so that it is few operations, since
 on a GPU each costs microseconds however small it is:
 
 - A block's two convolutions are linear, so they are one matrix over `kernel_size` frames. All but
@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from rtaudio.nn.denoise import LSTM_PARTS
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.stft_torch import TRANSFORMS, put
+from rtaudio.nn.torch.stft import TRANSFORMS, put
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
@@ -76,7 +76,7 @@ class DenoiseHop:
     """The denoiser as `(state, samples) -> (samples, what to remember)`, on any device.
 
     - tensors: the weights, as `rtaudio.nn.denoise.tensor_shapes` names them.
-    - transform: how the STFT is done, one of `rtaudio.nn.stft_torch.TRANSFORMS`.
+    - transform: how the STFT is done, one of `rtaudio.nn.torch.stft.TRANSFORMS`.
     - dtype: of the net's weights, activations and past; all around it stays float32, the LSTM's
       cell and the minGRUs' states too, which sum up for minutes.
     """

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rtaudio.errors import ModelError
-from rtaudio.nn.manifest import LAYOUTS, FrontEnd, Manifest, Net, Port
-from rtaudio.nn.onnx_files import known_manifest, read_bytes
-from rtaudio.nn.onnx_step import dtype_of, open_session
+from rtaudio.nn.onnx.files import known_manifest, read_bytes
+from rtaudio.nn.onnx.manifest import LAYOUTS, FrontEnd, Manifest, Net, Port
+from rtaudio.nn.onnx.step import dtype_of, open_session
 
 DIRECTION_WORDS = {"in", "out", "input", "output", "new", "next", "prev", "old", "cur", "cached"}
 """What tells the two ends of a state apart: without it they have the same name."""

@@ -22,11 +22,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from rtaudio.errors import ModelError
-from rtaudio.nn.hang_guard import GUARD
-from rtaudio.nn.manifest import Net, Port
+from rtaudio.nn.onnx.hang_guard import GUARD
+from rtaudio.nn.onnx.manifest import Net, Port
 
 if TYPE_CHECKING:
-    from rtaudio.nn.steps_onnx import Graph
+    from rtaudio.nn.onnx.graph import Graph
 
 FATAL = 4  # of ONNX Runtime's log levels: what goes wrong is raised, and need not be printed too
 

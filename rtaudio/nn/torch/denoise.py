@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.depthwise_torch import depthwise
-from rtaudio.nn.mingru_torch import MinGru, doubled
+from rtaudio.nn.torch.depthwise import depthwise
+from rtaudio.nn.torch.mingru import MinGru, doubled
 
 
 class Block(nn.Module):
