@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import errno
 import importlib
+import io
 import os
 import re
 import signal
@@ -158,6 +159,8 @@ def _open_what_is_closed() -> None:
 def program() -> NoReturn:
     """`main` as a process, which ends even where a thread hangs in native code."""
     _open_what_is_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name it can't print is no reason to end; as stderr does
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = main()
     if any_lost():
         with contextlib.suppress(OSError):

@@ -105,6 +105,7 @@ def test_usage(rtaudio, arguments):
     ("option", "value", "rule"),
     [
         ("--budget", "-40ms", "must be a time above zero"),
+        ("--budget", "1e300", "must be an hour at most"),
         ("--duration", "-1e3", "must be above zero"),
         ("--strength", "-50%", "is not a number"),
         ("--atten-limit", "-3dB", "must be 0 dB or more"),
