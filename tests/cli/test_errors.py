@@ -112,7 +112,7 @@ def test_usage(rtaudio, arguments):
         ("--jobs", "-2", "must be a whole number, 1 or more"),
     ],
 )
-def test_what_is_wrong_with_a_negative_value_is_told(rtaudio, option, value, rule):
+def test_what_is_wrong_with_a_value_is_told(rtaudio, option, value, rule):
     code, _, err = rtaudio("denoise", option, value)
     assert code == 2
     assert_one_line(err, option, f"{value!r} {rule}")
