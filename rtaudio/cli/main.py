@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import errno
 import importlib
+import io
 import os
 import re
 import signal
@@ -148,8 +149,18 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _open_what_is_closed() -> None:
+    """Give a process that was started without stdin, stdout or stderr (`2>&-`) the null device there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open, as the others do
+
+
 def program() -> NoReturn:
     """`main` as a process, which ends even where a thread hangs in native code."""
+    _open_what_is_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name it can't print is no reason to end; as stderr does
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = main()
     if any_lost():
         with contextlib.suppress(OSError):

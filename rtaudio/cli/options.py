@@ -9,6 +9,8 @@ from typing import Any
 
 from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB, DEFAULT_MODEL, DEFAULT_PRECISION
 
+HOUR_MS = 3_600_000
+
 Verbs = Any  # argparse's `_SubParsersAction`, which has no public name
 
 
@@ -35,7 +37,7 @@ def _number(text: str) -> float:
 
 
 def milliseconds(text: str) -> float:
-    """`40`, `40ms` or `0.04s`, above zero."""
+    """`40`, `40ms` or `0.04s`, above zero and up to an hour."""
     if text.endswith("ms"):
         value = _number(text[:-2])
     elif text.endswith("s"):
@@ -44,6 +46,8 @@ def milliseconds(text: str) -> float:
         value = _number(text)
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} must be a time above zero, such as 40ms")
+    if value > HOUR_MS:
+        raise argparse.ArgumentTypeError(f"{text!r} must be an hour at most")
     return value
 
 

@@ -33,6 +33,8 @@ through."""
 
 MOST_EVENTS = 256
 
+MOST_REFRACTORY_MS = 3_600_000
+
 EVENT = np.dtype([("at", "i8"), ("word", "i8"), ("start", "i8"), ("end", "i8"), ("score", "f8")])
 
 
@@ -212,9 +214,9 @@ class Spotter(NativeStage):
         self.arena["patience"] = frames
 
     def set_refractory(self, ms: float) -> None:
-        """The least time between two events of a word."""
-        if not (ms >= 0 and math.isfinite(ms)):
-            raise ConfigError(f"refractory_ms={ms:g} must be 0 or more")
+        """The least time between two events of a word, up to an hour."""
+        if not 0 <= ms <= MOST_REFRACTORY_MS:
+            raise ConfigError(f"refractory_ms={ms:g} must be from 0 to {MOST_REFRACTORY_MS} (an hour)")
         self.arena["refractory"] = math.ceil(ms * FRAMES_PER_S / 1000)
 
     def _index(self, word: str) -> int:

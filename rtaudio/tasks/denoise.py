@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rtaudio.dsp.resample import AtRate
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser
@@ -50,7 +51,9 @@ def build_denoiser(
     pipeline = Pipeline(denoise_stages(load_weights(find_weights(model)), precision))
     set_strength(pipeline, strength)
     set_atten_limit(pipeline, atten_limit_db)
-    return pipeline
+    if sample_rate is None or sample_rate == SAMPLE_RATE:
+        return pipeline
+    return AtRate(pipeline, SAMPLE_RATE, sample_rate)
 
 
 def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analysis, Denoiser, Synthesis]:

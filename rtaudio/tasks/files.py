@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtaudio.devices.file import AudioReader, AudioWriter, format_of, is_audio_name
-from rtaudio.errors import AudioFileError, ConfigError, RtaudioError
+from rtaudio.errors import AudioFileError, ConfigError, ModelError, RtaudioError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.chunks import SAMPLE_RATE, process_chunks
 
@@ -53,17 +53,14 @@ def process_file(
     """
     _refuse_same(job)
     with AudioReader(job.source) as reader:
-        subtype = reader.subtype if job.target == "-" or _same_format(job) else _lossless(reader.subtype)
+        target_format = "WAV" if job.target == "-" else format_of(Path(job.target))
+        subtype = reader.subtype if reader.format == target_format else _lossless(reader.subtype)
         with AudioWriter(job.target, reader.sample_rate, reader.channels, subtype) as writer:
             for out in process_chunks(stage, reader, reader.sample_rate, reader.channels, stage_rate):
                 writer.write(out)
                 if progress is not None:
                     progress(len(out) / reader.sample_rate)
         return reader.frames / reader.sample_rate
-
-
-def _same_format(job: FileJob) -> bool:
-    return job.source != "-" and Path(job.source).suffix.lower() == Path(job.target).suffix.lower()
 
 
 def _lossless(subtype: str) -> str | None:
@@ -147,6 +144,8 @@ def _run_job(
         if job.make_folder:
             Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         return FileResult(job, process_file(stage, job, progress, stage_rate))
+    except ModelError as error:
+        return FileResult(job, error=f"{job.source}: {error}")
     except RtaudioError as error:
         return FileResult(job, error=str(error))
     except OSError as error:

@@ -105,13 +105,14 @@ def test_usage(rtaudio, arguments):
     ("option", "value", "rule"),
     [
         ("--budget", "-40ms", "must be a time above zero"),
+        ("--budget", "1e300", "must be an hour at most"),
         ("--duration", "-1e3", "must be above zero"),
         ("--strength", "-50%", "is not a number"),
         ("--atten-limit", "-3dB", "must be 0 dB or more"),
         ("--jobs", "-2", "must be a whole number, 1 or more"),
     ],
 )
-def test_what_is_wrong_with_a_negative_value_is_told(rtaudio, option, value, rule):
+def test_what_is_wrong_with_a_value_is_told(rtaudio, option, value, rule):
     code, _, err = rtaudio("denoise", option, value)
     assert code == 2
     assert_one_line(err, option, f"{value!r} {rule}")

@@ -136,3 +136,22 @@ def test_a_reader_that_leaves_early_is_no_error():
             process.stdout.close()
             assert process.stderr.read() == ""
         assert process.returncode == 0
+
+
+def test_closed_streams_are_as_empty_ones(recording, model, tmp_path):
+    code = "import os, sys; [os.close(n) for n in (0, 1, 2)]; os.execv(sys.executable, sys.argv[1:])"
+    for source, expected in ((recording, 0), ("-", 2), (tmp_path / "missing.wav", 2)):
+        command = [sys.executable, "-m", "rtaudio", "denoise", source, "-O", "-", "--model", model]
+        done = subprocess.run([sys.executable, "-c", code, *map(str, command)], env=ENVIRONMENT, timeout=60)
+        assert done.returncode == expected
+
+
+def test_what_the_terminal_can_not_print_is_escaped():
+    code = "import sys; from rtaudio.cli import main; main.main = lambda: print('\\xe9'); main.program()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "\\xe9\n")

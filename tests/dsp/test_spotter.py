@@ -238,7 +238,9 @@ def test_24_hours_score_the_first_and_the_last_alike():
         (lambda: spotter(threshold=0.0), "above 0"),
         (lambda: spotter(threshold=float("nan")), "above 0"),
         (lambda: spotter(patience=0), "1 to 64"),
-        (lambda: spotter(refractory_ms=-1.0), "0 or more"),
+        (lambda: spotter(refractory_ms=-1.0), "from 0 to"),
+        (lambda: spotter(refractory_ms=1e300), "an hour"),
+        (lambda: spotter(refractory_ms=float("nan")), "an hour"),
         (lambda: spotter().enable("middle"), "low, high"),
     ],
 )

@@ -84,3 +84,13 @@ def test_unknown_models_and_foreign_pipelines(model):
         build_denoiser(model.with_name("none.npz"))
     with pytest.raises(ConfigError, match="no denoiser"):
         denoiser_of(Pipeline(build_denoiser(model).stages[:1]))
+
+
+def test_sound_of_another_rate_is_resampled(model):
+    stage = build_denoiser(model, sample_rate=44100)
+    assert stage.in_spec.shape == stage.out_spec.shape == (441,)
+    expected = run_offline(at_rate(build_denoiser(model), 48000, 44100), NOISE)
+    np.testing.assert_array_equal(run_offline(stage, NOISE), expected)
+    for rate in (0, -5):
+        with pytest.raises(ConfigError, match="at least 1"):
+            build_denoiser(model, sample_rate=rate)

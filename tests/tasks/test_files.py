@@ -1,4 +1,5 @@
 import functools
+import io
 import os
 import signal
 from pathlib import Path
@@ -178,3 +179,26 @@ def test_memory_does_not_grow_with_the_file():
 
     peak(1)
     assert peak(30) < 1.2 * peak(5)
+
+
+@pytest.mark.parametrize("name", ["talk.mp3", "mp3_inside.wav"])
+def test_a_compressed_file_becomes_a_wav_file(name, tmp_path):
+    sf.write(tmp_path / name, NOISE, 48000, format="MP3")
+    process_file(build(), FileJob(str(tmp_path / name), str(tmp_path / "clean.wav")))
+    info = sf.info(tmp_path / "clean.wav")
+    assert (info.format, info.subtype, info.frames) == ("WAV", "PCM_16", len(NOISE))
+
+
+def test_a_compressed_file_goes_to_stdout_as_wav(tmp_path, monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr("sys.stdout", stdout)
+    sf.write(tmp_path / "talk.mp3", NOISE, 48000)
+    process_file(build(), FileJob(str(tmp_path / "talk.mp3"), "-"))
+    assert sf.info(io.BytesIO(stdout.buffer.getvalue())).subtype == "PCM_16"
+
+
+def test_a_model_that_gives_nan_is_told_with_the_file(tmp_path):
+    sf.write(tmp_path / "in.wav", NOISE, 48000)
+    job = FileJob(str(tmp_path / "in.wav"), str(tmp_path / "out.wav"))
+    (result,) = process_files(functools.partial(build, gain=np.nan), [job])
+    assert result.error == f"{job.source}: the model gave NaN at hop 0"
