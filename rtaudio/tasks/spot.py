@@ -55,11 +55,14 @@ class Vocabulary:
     def choose(self, keywords: Sequence[str] | None) -> tuple[str, ...]:
         """The words asked for, as they are written; all there are where none are named.
 
-        Raises ConfigError for a word that is neither built in nor the user's own.
+        A string is a word, or several with commas between, as on the command line. Raises ConfigError
+        for a word that is neither built in nor the user's own.
         """
         known = (*self.built_in, *self.own())
         if keywords is None:
             return known
+        if isinstance(keywords, str):
+            keywords = keywords.split(",")
         chosen = tuple(dict.fromkeys(plain_name(word) for word in keywords))
         for word in chosen:
             if word not in known:

@@ -165,3 +165,8 @@ def test_sound_that_is_no_sound(model, tmp_path):
 def test_a_word_of_ones_own_named_as_a_built_in_is_not_meant(model, monkeypatch):
     monkeypatch.setattr(task, "word_names", lambda: ["low", "other"])
     assert Vocabulary(model).choose(None) == ("low", "high", "other")
+
+
+def test_keywords_in_one_string_are_words_with_commas_between(model):
+    assert Vocabulary(model).choose("low") == ("low",)
+    assert Vocabulary(model).choose("high, low") == ("high", "low")
