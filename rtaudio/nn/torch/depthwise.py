@@ -1,7 +1,7 @@
 """A dilated convolution over frames, channel by channel, for clips with their channels last.
 
 Shifted products summed in place, and a slope written out: with each product an operation of its own, torch
-copies and pads whole clips six times on the way back, which took a third of a training step.
+copies and pads whole clips six times on the way back, which took a quarter of a training step.
 """
 
 from __future__ import annotations
