@@ -1,4 +1,4 @@
-"""Start a run from a net that was trained before, with other bands if need be."""
+"""Start a run from a net that was trained before, also one that hears or remembers otherwise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.denoise import NET_NAME
@@ -15,21 +16,44 @@ from rtaudio.nn.denoise_config import DenoiseConfig, band_centres
 from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.nn.weights import load_weights
 
+MAY_DIFFER = ("n_bands", "hop_length", "window", "dilations", "mingru_every")
+"""Sizes that a net and the one it starts from need not share."""
+
 
 def start_from(net: DenoiseNet, path: Path) -> None:
-    """Give `net` the weights of a weights file; what its first layer hears is carried over to other bands.
+    """Give `net` the weights of a weights file, of a net that may hear and remember otherwise.
 
+    Other bands: what its first layer hears is carried over to them. Shorter hops: with dilations longer by
+    as much, its blocks reach back as far. minGRUs that the start has none of add nothing to begin with.
     Raises WeightsError for another kind of net, ConfigError for one whose other sizes differ.
     """
     weights = load_weights(path)
     if weights.net != NET_NAME:
         raise WeightsError(f"{path}: weights of the net {weights.net!r}, not of {NET_NAME!r}")
     old = DenoiseConfig(**weights.config)
-    if dataclasses.replace(old, n_bands=net.config.n_bands) != net.config:
+    shared = {name: getattr(net.config, name) for name in MAY_DIFFER}
+    same_blocks = len(old.dilations) == len(net.config.dilations)
+    if dataclasses.replace(old, **shared) != net.config or not same_blocks:
         raise ConfigError(f"{path}: a net of other sizes, {old}, not {net.config}")
-    tensors = dict(weights.tensors)
-    tensors["inp.weight"] = tensors["inp.weight"] @ band_map(old, net.config)
-    net.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
+    tensors["inp.weight"] = tensors["inp.weight"] @ torch.from_numpy(band_map(old, net.config))
+    if not old.n_mingrus:
+        tensors |= silent_mingrus(net)
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError:  # minGRUs, but not as many
+        raise ConfigError(
+            f"{path}: a net with mingru_every={old.mingru_every} cannot start one with"
+            f" {net.config.mingru_every}"
+        ) from None
+
+
+def silent_mingrus(net: DenoiseNet) -> dict[str, Tensor]:
+    """Weights of the minGRUs of `net`, whose states stay 0 until training moves them: tanh(n) is 0."""
+    silent = {name: p.detach().clone() for name, p in net.state_dict().items() if name.startswith("mingrus.")}
+    for p in silent.values():
+        p[net.config.channels :] = 0
+    return silent
 
 
 def band_map(old: DenoiseConfig, new: DenoiseConfig) -> NDArray[np.float32]:

@@ -48,6 +48,29 @@ def test_an_old_band_hears_a_mean_of_new_ones_and_of_the_same_ones_itself():
     np.testing.assert_array_equal(band_map(many, many), np.eye(128, dtype=np.float32))
 
 
+def test_mingrus_that_the_start_has_none_of_change_nothing_and_can_learn(tmp_path):
+    old, path = saved(tmp_path)
+    new = DenoiseNet(dataclasses.replace(SMALL_NET, mingru_every=1))
+    start_from(new, path)
+    torch.testing.assert_close(new(spectra()), old(spectra()), atol=1e-6, rtol=0)
+    new(spectra()).sum().backward()
+    assert all(mingru.mix.weight.grad.abs().sum() > 0 for mingru in new.mingrus)
+
+
+def test_at_half_the_hop_dilations_twice_as_long_reach_back_as_far(tmp_path):
+    old, path = saved(tmp_path)
+    longer = tuple(2 * dilation for dilation in SMALL_NET.dilations)
+    new = DenoiseNet(
+        dataclasses.replace(
+            SMALL_NET, hop_length=SMALL_NET.hop_length // 2, dilations=longer, window="asymmetric"
+        )
+    )
+    start_from(new, path)
+    frames = spectra()
+    twice = frames.repeat_interleave(2, dim=1)
+    torch.testing.assert_close(new(twice)[:, 1::2], old(frames), atol=0.02, rtol=0)
+
+
 def test_other_nets_and_other_sizes_are_refused(tmp_path):
     other = dataclasses.replace(SMALL_NET, hidden=SMALL_NET.hidden + 1)
     with pytest.raises(ConfigError, match="other sizes"):
