@@ -243,8 +243,8 @@ def _beside(report: dict[str, Any]) -> list[str]:
     """The section on how the backends stand to the first, where there are others."""
     rows = beside_rows(report)
     words = (
-        "With its 95 % interval, by drawing turns again, the same of both: trouble that lasted longer than "
-        "a turn hit both, and is in no ratio."
+        "In brackets the 95 % interval, found by drawing turns again, the same of both: trouble that lasted "
+        "several turns hit both, and falls out of the ratio."
     )
     return [_section(beside_title(report), words, _table(["", *BESIDE], rows))] if rows else []
 

@@ -32,8 +32,8 @@ def beside(backends: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The backends of a report, each set beside the first, with which it took turns; None of one alone.
 
     Of each of `BESIDE`: `ratio` to the first, and `low` to `high`, its 95 % interval over rounds drawn
-    again, the same of both: what made the machine slow for a round made it so for both, and is in
-    neither. Only rounds that both did count; None where they or their hops are too few. Hops are set
+    again, the same of both: what made the machine slow for a while made it so for both, and falls out
+    of the ratio. Only rounds that both did count; None where they or their hops are too few. Hops are set
     beside hops, whatever the period of each.
     """
     if len(backends) < 2:
