@@ -18,6 +18,9 @@ The native backend is what live denoising runs. onnx and torch run the same net 
 the same STFT and inverse, in turn with it; the first backend named is the one that is judged. ONNX
 models run at their own rate. What Python runs is judged by the deadline of the worker it has live.
 
+Of several models or backends each is set beside the first: how many times as long its hops take,
+with a 95 % interval. They took turns, so this is fairer than --compare with an older run.
+
 --hop calls the same step at other paces, each its own deadline: what a net of this size with that
 hop would cost. --streams runs many denoisers in one batched step, other models one after the
 other within the hop. Each list takes --duration once more.

@@ -20,6 +20,8 @@ from rtaudio.cli.bench_pictures import (
 from rtaudio.cli.bench_text import (
     GRID_COLUMNS,
     PERCENTILES,
+    beside_rows,
+    beside_title,
     failure_lines,
     full_title,
     grid_rows,
@@ -31,8 +33,9 @@ from rtaudio.cli.bench_text import (
     wake_of,
 )
 from rtaudio.cli.charts import forest, stacked_bar, streams_chart, tail_chart, timeline
-from rtaudio.tasks.bench_compare import TOLERANCE
+from rtaudio.tasks.bench_compare import NOT_IN_TURN, TOLERANCE
 from rtaudio.tasks.bench_grid import streams_line
+from rtaudio.tasks.bench_ratio import BESIDE
 from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 
@@ -97,7 +100,7 @@ def page(report: dict[str, Any], old: dict[str, Any] | None = None) -> str:
     body += [_answer(model, several=len(report["models"]) > 1) for model in report["models"]]
     body += [f'<p class="failure">{escape(line)}</p>' for line in failure_lines(report)]
     body += [_numbers(report), _delay(report), _tail(report), *_timelines(report), _stages(report)]
-    body += [_compute(report), *_grids(report)]
+    body += [_compute(report), *_beside(report), *_grids(report)]
     if old is not None and "comparison" in report:
         body.append(_comparison(report["comparison"], old, report))
     body.append(_machine(report))
@@ -236,6 +239,16 @@ def _grids(report: dict[str, Any]) -> list[str]:
     return parts
 
 
+def _beside(report: dict[str, Any]) -> list[str]:
+    """The section on how the backends stand to the first, where there are others."""
+    rows = beside_rows(report)
+    words = (
+        "In brackets the 95 % interval, found by drawing turns again, the same of both: trouble that lasted "
+        "several turns hit both, and falls out of the ratio."
+    )
+    return [_section(beside_title(report), words, _table(["", *BESIDE], rows))] if rows else []
+
+
 def _comparison(told: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> str:
     heading, reason = "Then and now", told["not_comparable"]
     then = ", ".join(model["name"] for model in old["models"])
@@ -244,6 +257,7 @@ def _comparison(told: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) 
         sides.append(f"{(reason or 'nothing in common').capitalize()}: side by side, and nothing to divide.")
         rows = [[row["name"], micro(row["old_us"]), micro(row["new_us"])] for row in told["rows"]]
         return _section(heading, " ".join(sides), _table(["", "then µs", "now µs"], rows, "comparison"))
+    sides.append(NOT_IN_TURN)
     if not told["same_model"]:
         sides.append("The models are not the same.")
     if told["regressions"]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rtaudio.cli.terminal import console, table
+from rtaudio.tasks.bench_compare import NOT_IN_TURN
 from rtaudio.tasks.bench_grid import streams_line
+from rtaudio.tasks.bench_ratio import BESIDE
 from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 
@@ -73,6 +75,11 @@ def print_report(report: dict[str, Any]) -> None:
         out.print("interrupted: this is what was measured until then")
     out.print()
     out.print(_compute(report))
+    if rows := beside_rows(report):
+        shown = table(f"{beside_title(report)}, 95 % interval", "", *BESIDE, right=(1, 2, 3))
+        for row in rows:
+            shown.add_row(*row)
+        out.print(shown)
     out.print(_stages(report))
     for model in report["models"]:
         out.print(_delay(model, report))
@@ -169,6 +176,29 @@ def _compute(report: dict[str, Any]) -> Any:
     return shown
 
 
+def beside_title(report: dict[str, Any]) -> str:
+    return f"Beside {title_of(report['beside'], report)}, in turn with it: times as long a hop"
+
+
+def beside_rows(report: dict[str, Any]) -> list[list[str]]:
+    """Of each backend but the first, its name and a cell for each of `BESIDE`; of those with any to tell.
+
+    A hop of another length than the first's is told with the name: it is other work.
+    """
+    first = report.get("beside") or {"others": []}
+    rows = []
+    for told in first["others"]:
+        if any(told[name] for name in BESIDE):
+            other = told["period_us"] != first["period_us"]
+            hop = f", hops of {told['period_us'] / 1000:g} ms" * other
+            rows.append([title_of(told, report) + hop, *(_ratio(told[name]) for name in BESIDE)])
+    return rows
+
+
+def _ratio(told: dict[str, float] | None) -> str:
+    return f"{told['ratio']:.2f} [{told['low']:.2f} to {told['high']:.2f}]" if told else "-"
+
+
 def _stages(report: dict[str, Any]) -> Any:
     names = list(dict.fromkeys(name for told in report["backends"] for name in told["stage_us"]))
     shown = table(
@@ -221,6 +251,8 @@ def _print_comparison(told: dict[str, Any]) -> None:
         shown.add_row(*cells)
     out.print(shown)
     out.print(told["busy"])
+    if not reason:
+        out.print(NOT_IN_TURN, soft_wrap=True)
     if not told["same_model"]:
         out.print("the models are not the same")
     if told["regressions"]:

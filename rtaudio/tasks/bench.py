@@ -13,6 +13,7 @@ from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend
 from rtaudio.tasks.bench_grid import Measure, Row, measure_paces, measure_streams
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_measure import ROUNDS, Measurement, Progress
+from rtaudio.tasks.bench_ratio import beside
 from rtaudio.tasks.bench_subject import Subject, build_subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
 from rtaudio.tasks.denoise import build_denoiser
@@ -130,6 +131,7 @@ def run_bench(
         "models": [_judged(subject, settings.budget_ms, told) for subject in subjects],
         "settings": {"duration_s": settings.duration_s, "load": settings.load, "rounds": ROUNDS},
         "backends": told,
+        "beside": beside(told),
         "paces": paces,
         "streams": streams,
         "round_trip": round_trip,

@@ -8,25 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.tasks.bench import FORMAT, VERSION
-from rtaudio.tasks.bench_summary import enough, title_of
+from rtaudio.tasks.bench_ratio import METRICS, draw, quantile_of, ratio_of, rounds_of, tells
+from rtaudio.tasks.bench_summary import title_of
 from rtaudio.tasks.machine import same_machine
 
 TOLERANCE = 1.10
 """A regression is slower by more than this with 95 % confidence. The interval knows only how much
 each run varied in itself; a machine that was busier the second time is slower as surely as worse
 code is, so for a verdict on code both runs need a quiet machine."""
-RESAMPLES = 500
-SAMPLES = {"compute_us": "rounds", "warm_us": "warm_rounds"}
-METRICS = {
-    "paced p50": ("compute_us", 0.5),
-    "paced p99": ("compute_us", 0.99),
-    "paced p99.9": ("compute_us", 0.999),
-    "warm p50": ("warm_us", 0.5),
-}
+NOT_IN_TURN = (
+    "The two runs did not take turns: what else slowed the machine, then or now, is in every ratio. "
+    "For a fair one name both in one run: `rtaudio bench --model A B`, or `--backend A,B`."
+)
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
@@ -102,28 +98,13 @@ def _row(
     name: str, old: dict[str, Any], new: dict[str, Any], values: str, quantile: float, *, ratio: bool
 ) -> dict[str, Any]:
     """One metric of two backends; empty where either has too few hops for it."""
-    rounds = [_rounds(told["samples"], values) for told in (old, new)]
-    if not all(enough(sum(map(len, r)), quantile) for r in rounds):
+    was, now = (rounds_of(told, values) for told in (old, new))
+    if not (tells(was, quantile) and tells(now, quantile)):
         return {}
-    was, now = (float(np.quantile(np.concatenate(r), quantile)) for r in rounds)
-    row = {"name": name, "old_us": was, "new_us": now, "ratio": None, "low": None, "high": None}
+    row = {"name": name, "old_us": quantile_of(was, quantile), "new_us": quantile_of(now, quantile)}
     if not ratio:
-        return row | {"verdict": ""}
+        return row | {"ratio": None, "low": None, "high": None, "verdict": ""}
     rng = np.random.default_rng(0)
-    ratios = resampled(rounds[1], quantile, rng) / resampled(rounds[0], quantile, rng)
-    low, high = (float(x) for x in np.quantile(ratios, (0.025, 0.975)))
-    verdict = "slower" if low > TOLERANCE else "faster" if high < 1 / TOLERANCE else "same"
-    return row | {"ratio": now / was, "low": low, "high": high, "verdict": verdict}
-
-
-def resampled(
-    rounds: Sequence[NDArray[np.float64]], quantile: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """The quantile of `RESAMPLES` sets of rounds, each drawn with replacement."""
-    picks = rng.integers(len(rounds), size=(RESAMPLES, len(rounds)))
-    return np.array([np.quantile(np.concatenate([rounds[i] for i in pick]), quantile) for pick in picks])
-
-
-def _rounds(samples: dict[str, Any], values: str) -> list[NDArray[np.float64]]:
-    ends = np.cumsum(samples[SAMPLES[values]])[:-1]
-    return [part for part in np.split(np.asarray(samples[values], np.float64), ends) if len(part)]
+    told = ratio_of(now, was, quantile, draw(len(now), rng), draw(len(was), rng))
+    verdict = "slower" if told["low"] > TOLERANCE else "faster" if told["high"] < 1 / TOLERANCE else "same"
+    return row | told | {"verdict": verdict}

@@ -18,13 +18,14 @@ from program import ENVIRONMENT
 
 from rtaudio.cli.bench_page import page
 from rtaudio.cli.bench_png import save_pictures
-from rtaudio.cli.bench_text import print_report
+from rtaudio.cli.bench_text import beside_rows, print_report
 from rtaudio.cli.charts import WIDTH, Curve, forest, tail_chart
 from rtaudio.cli.main import main
 from rtaudio.stream.timing import HopTimes
 from rtaudio.tasks.bench import BenchSettings, run_bench
 from rtaudio.tasks.bench_backends import STAGES, NativeBackend
 from rtaudio.tasks.bench_compare import compare
+from rtaudio.tasks.bench_ratio import beside
 from rtaudio.tasks.bench_summary import Runs, summarise
 
 SECONDS = "0.4"
@@ -38,6 +39,7 @@ SCHEMA = {
     "models": list,
     "settings": {"duration_s": float, "load": str, "rounds": int},
     "backends": list,
+    "beside": type(None),
     "paces": list,
     "streams": list,
     "round_trip": type(None),
@@ -71,6 +73,15 @@ BACKEND = {
     "rtf": float,
     "cpu_share": float,
     "samples": {"rounds": list, "compute_us": list, "response_us": list, "warm_us": list},
+}
+RATIO = {"ratio": float, "low": float, "high": float}
+OTHER = {
+    "model": str,
+    "backend": str,
+    "period_us": float,
+    "paced p50": RATIO,
+    "paced p99": (dict, type(None)),
+    "warm p50": RATIO,
 }
 
 
@@ -118,6 +129,33 @@ def test_the_answer_comes_first(rtaudio, model):
         "governor",
     ):
         assert word in out
+
+
+def test_each_is_set_beside_the_first_with_which_it_took_turns(rtaudio, model, tmp_path):
+    html, file = tmp_path / "page.html", tmp_path / "report.json"
+    arguments = ("--model", model, "vad", "--duration", SECONDS, "--html", html, "--json", file)
+    code, out, _ = rtaudio("bench", *arguments)
+    assert code == 0
+    report = json.loads(file.read_text())
+    (other,) = report["beside"]["others"]
+    assert (report["beside"]["model"], other["model"], other["backend"]) == (model, "vad", "native")
+    assert_schema(other, OTHER)
+    heading = f"Beside {Path(model).name} native, in turn with it"
+    (line,) = [line for line in out.splitlines() if f"{other['paced p50']['ratio']:.2f} [" in line]
+    assert "vad native" in line
+    assert line.split()[-1] == f"{other['warm p50']['high']:.2f}]"
+    assert heading in out
+    assert heading in html.read_text()
+
+
+def test_hops_of_other_lengths_are_told_beside_the_first(measured):
+    report = copy.deepcopy(measured)
+    model, told = report["models"][0], report["backends"][0]
+    report["models"].append({**model, "name": "other"})
+    report["backends"].append({**told, "model": "other", "period_us": 4000.0})
+    report["beside"] = beside(report["backends"])
+    one = "1.00 [1.00 to 1.00]"
+    assert beside_rows(report) == [["other native, hops of 4 ms", one, "-", one]]
 
 
 def test_a_budget_that_fails_and_one_object_on_stdout(rtaudio, model):
@@ -209,6 +247,8 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
     assert given == code
     assert ("slower than before: native paced p50" in out) is (code == 1)
     assert 'id="comparison"' in html.read_text()
+    for told in (out, html.read_text()):
+        assert "The two runs did not take turns" in told
 
 
 @pytest.mark.parametrize(
@@ -305,6 +345,7 @@ def two_models(measured):
     told["samples"] = {name: [] for name in told["samples"]}
     report["models"].append(other)
     report["backends"].append(told)
+    report["beside"] = beside(report["backends"])
     return report
 
 
@@ -319,6 +360,7 @@ def test_of_two_models_each_has_its_answer_and_one_may_have_failed(measured, cap
     print_report(report)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("other.onnx: ")
+    assert "Beside" not in "".join([html, *lines])
     pytest.importorskip("matplotlib")
     names = [path.name for path in save_pictures(report, tmp_path)]
     assert names == ["budget.png", "latency.png", "timeline.png", "stages.png"]

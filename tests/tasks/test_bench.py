@@ -11,7 +11,8 @@ from rtaudio.stream.stage import NativeStage, Spec
 from rtaudio.stream.timing import HopTimes
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.bench import BenchSettings, Parts
-from rtaudio.tasks.bench_compare import compare, read_report, resampled
+from rtaudio.tasks.bench_compare import compare, read_report
+from rtaudio.tasks.bench_ratio import BESIDE, LEAST_ROUNDS, beside, draw, resampled
 from rtaudio.tasks.bench_subject import IN_TURN, Subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, grouped, judge, percentiles, summarise
 from rtaudio.tasks.machine import environment, same_machine
@@ -188,9 +189,64 @@ def test_of_several_models_each_is_compared_to_itself():
 
 
 def test_whole_rounds_are_drawn_again():
-    rng = np.random.default_rng(0)
+    picks = draw(3, np.random.default_rng(0))
     rounds = [np.full(10, value) for value in (1.0, 2.0, 3.0)]
-    assert set(resampled(rounds, 0.0, rng)) == {1.0, 2.0, 3.0}
+    assert set(resampled(rounds, 0.0, picks)) == {1.0, 2.0, 3.0}
+
+
+def stage_of(cost_us, turn, moods=(1.0,) * 10, hops=300):
+    """A backend whose hops cost so much, and 3 % up and down; `moods`, a factor a round, is the machine's.
+
+    Up and down are the same in all, so that ratios are known, but in rounds of another order by `turn`.
+    """
+    noise = np.roll(np.random.default_rng(0).normal(1, 0.03, (10, hops)), turn, 0)
+    times = [cost_us * mood * part for mood, part in zip(moods, noise, strict=False)]
+    paced, warm = [hop_times(part) for part in times], [hop_times(part / 4) for part in times]
+    told = summarise(Runs("native", True, ("a", "b"), PERIOD_NS, paced, warm))
+    return {"model": f"of {cost_us:g} µs"} | told
+
+
+def test_a_stage_of_twice_the_cost_is_told_as_twice_and_an_equal_one_as_equal():
+    told = beside([stage_of(400, 0), stage_of(800, 1), stage_of(400, 2), stage_of(100, 3)])
+    assert (told["model"], told["backend"], told["period_us"]) == ("of 400 µs", "native", 10_000)
+    assert [other["model"] for other in told["others"]] == ["of 800 µs", "of 400 µs", "of 100 µs"]
+    for other, factor in zip(told["others"], (2.0, 1.0, 0.25), strict=True):
+        for name in BESIDE:
+            row = other[name]
+            assert row["low"] <= factor <= row["high"]
+            assert row["low"] <= row["ratio"] <= row["high"]
+            assert row["high"] / row["low"] < 1.02
+    json.dumps(told)
+
+
+def test_a_mood_of_the_machine_that_both_had_is_in_no_ratio():
+    """Twice as slow for some rounds: drawn apart, the rounds of two that are equal differ by as much."""
+    moods = np.array([1, 1, 1, 2, 2, 2, 1.4, 1.4, 1, 2])
+    first, other = stage_of(400, 0, moods), stage_of(440, 1, moods)
+    row = beside([first, other])["others"][0]["paced p50"]
+    assert row["low"] <= 1.1 <= row["high"] < 1.1 * row["low"]
+    apart = compare(*({**report(costs()), "backends": [told | {"model": "m"}]} for told in (first, other)))
+    assert apart["rows"][0]["high"] > 1.5 * apart["rows"][0]["low"]
+
+
+def test_only_rounds_that_both_did_count():
+    """The first was cut off when the machine became slow, which the other had to go through."""
+    moods = np.array([1.0] * 6 + [5.0] * 4)
+    told = beside([stage_of(400, 0, moods[:6]), stage_of(800, 1, moods)])
+    row = told["others"][0]["paced p99"]
+    assert row["ratio"] == pytest.approx(2, rel=0.01)
+    assert row["low"] <= 2 <= row["high"] < 2.2
+
+
+def test_of_too_little_no_ratio_is_told():
+    few = (1.0,) * (LEAST_ROUNDS - 1)
+    nothing = dict.fromkeys(BESIDE)
+    failed = {"model": "bad"} | summarise(Runs("onnx", False, ("a",), PERIOD_NS, failure="failed"))
+    others = beside([stage_of(400, 0), stage_of(400, 1, few), failed, stage_of(400, 2, hops=5)])["others"]
+    assert [{name: other[name] for name in BESIDE} for other in others[:2]] == [nothing, nothing]
+    assert [name for name in BESIDE if others[2][name]] == ["paced p50", "warm p50"]
+    assert all(other["paced p50"] is None for other in beside([failed, stage_of(400, 0)])["others"])
+    assert beside([stage_of(400, 0)]) is None
 
 
 def test_machines_are_told_apart():
