@@ -76,12 +76,12 @@ def train_denoise(
     check_start(paths, run, resume)
     paths.out.mkdir(parents=True, exist_ok=True)
     store = decoded(paths, run, console)
-    trainer = Trainer(recipe.net, run, Mixer(store, "train", recipe.mix, run.seed))
+    trainer = Trainer(recipe.net, run, Mixer(store, "train", recipe.mix, run.seed), recipe.loss)
     if resume:
         trainer.resume(paths.checkpoint)
     elif start is not None:
         trainer.start_from(start)
-    mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS, other_throat=0.0)
+    mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS, other_throat=0.0, without=())
     held_out = HeldOut(
         validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S), Mixer(store, "valid", mix, run.seed)
     )
