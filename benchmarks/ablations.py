@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.report import Report
 from rtaudio.errors import RtaudioError
+from rtaudio.files import whole
 from rtaudio.training.data import ClipStore, build_store
 from rtaudio.training.denoise import SHOWN_FLOOR_DB, VALIDATION_PAIRS, VALIDATION_S
 from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
@@ -117,9 +118,8 @@ def row_of(change: Change, kept: Path, store: ClipStore, pairs: Sequence[Pair], 
         if row["asked"] == asked:
             return row["scores"]
     scores = scores_of(trained(change, store, settings.steps, settings.seed), pairs)
-    part = kept.with_suffix(".part")
-    part.write_text(json.dumps({"asked": asked, "scores": scores}))
-    part.replace(kept)
+    with whole(kept) as unfinished:
+        unfinished.write_text(json.dumps({"asked": asked, "scores": scores}))
     return scores
 
 
