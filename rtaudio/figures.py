@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rtaudio.files import whole
 
 Samples = NDArray[np.float32]
 
@@ -46,9 +47,8 @@ def new_figure(rows: int, height: float, width: float = 11.0, **options: Any) ->
 
 def save_png(figure: Any, path: Path, dpi: int) -> None:
     """Whole, or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    figure.savefig(unfinished, format="png", dpi=dpi)
-    os.replace(unfinished, path)
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=dpi)
 
 
 def save_spectrograms(path: Path, panels: Sequence[tuple[str, Samples]], sample_rate: int) -> bool:

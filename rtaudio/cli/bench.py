@@ -175,14 +175,14 @@ def _write(args: argparse.Namespace, report: dict[str, Any], old: dict[str, Any]
     """The files that were asked for, each whole or not at all."""
     from rtaudio.cli.bench_page import page
     from rtaudio.cli.terminal import as_json
+    from rtaudio.files import whole
 
     contents = {args.json: as_json(report)} if args.json not in (None, "-") else {}
     if args.html:
         contents[args.html] = page(report, old)
     for name, text in contents.items():
-        unfinished = Path(f"{name}.unfinished")
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, name)
+        with whole(Path(name)) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     if args.png:
         from rtaudio.cli.bench_png import save_pictures
 

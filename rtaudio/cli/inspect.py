@@ -74,16 +74,15 @@ def _speech(sample_rate: int) -> Any:
 
 
 def _write(path: str, proposal: Proposal) -> None:
-    import os
     from pathlib import Path
 
     from rtaudio.errors import ModelError
+    from rtaudio.files import whole
     from rtaudio.nn.onnx.manifest_toml import write_manifest
 
-    unfinished = Path(f"{path}.unfinished")
     try:
-        unfinished.write_text(write_manifest(proposal.manifest, proposal.guesses), encoding="utf-8")
-        os.replace(unfinished, path)
+        with whole(Path(path)) as unfinished:
+            unfinished.write_text(write_manifest(proposal.manifest, proposal.guesses), encoding="utf-8")
     except OSError as error:
         raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtaudio.errors import ConfigError, WeightsError
+from rtaudio.files import whole
 from rtaudio.kernels.window import make_window
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
 from rtaudio.nn.spans import spoken_span
@@ -76,7 +77,8 @@ def save_negatives(path: Path, streams: Sequence[NDArray[np.float32]]) -> str:
     rows = [np.vstack([stream[::SPACING], np.zeros((1, stream.shape[1]))]) for stream in streams]
     buffer = io.BytesIO()
     np.save(buffer, np.round(127 * np.concatenate(rows)).astype(np.int8), allow_pickle=False)
-    path.write_bytes(buffer.getvalue())
+    with whole(path) as unfinished:
+        unfinished.write_bytes(buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import WeightsError
+from rtaudio.files import whole
 
 FORMAT, VERSION = "rtaudio-weights", 1
 MANIFEST = "manifest"
@@ -69,10 +69,8 @@ def save_weights(path: str | Path, net: str, config: Any, tensors: Tensors, **ca
         "card": card,
     }
     text = np.frombuffer(json.dumps(manifest, indent=1).encode(), np.uint8)
-    unfinished = path.with_name(path.name + ".unfinished")
-    with open(unfinished, "wb") as file:
+    with whole(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, allow_pickle=False, **{MANIFEST: text}, **arrays)
-    os.replace(unfinished, path)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,13 @@ from typing import Any
 import torch
 
 from rtaudio.errors import WeightsError
+from rtaudio.files import whole
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write beside, flush to the disk, then rename over: a crash leaves the old file or the new one."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    """A crash leaves the old file or the new one."""
+    with whole(path) as unfinished:
+        torch.save(state, unfinished)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rtaudio.errors import ConfigError
 from rtaudio.figures import save_spectrograms
+from rtaudio.files import whole
 from rtaudio.training.curves import save_curves
 from rtaudio.training.data import SAMPLE_RATE, ClipStore, build_store, read_index
 from rtaudio.training.evaluate import Pair, enhance, score, validation_pairs
@@ -76,12 +77,12 @@ def train_denoise(
     check_start(paths, run, resume)
     paths.out.mkdir(parents=True, exist_ok=True)
     store = decoded(paths, run, console)
-    trainer = Trainer(recipe.net, run, Mixer(store, "train", recipe.mix, run.seed))
+    trainer = Trainer(recipe.net, run, Mixer(store, "train", recipe.mix, run.seed), recipe.loss)
     if resume:
         trainer.resume(paths.checkpoint)
     elif start is not None:
         trainer.start_from(start)
-    mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS, other_throat=0.0)
+    mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS, other_throat=0.0, without=())
     held_out = HeldOut(
         validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S), Mixer(store, "valid", mix, run.seed)
     )
@@ -191,9 +192,8 @@ def validate(trainer: Trainer, held_out: HeldOut, paths: TrainPaths, loss: float
         progress.best_db = gain_db
         trainer.save(paths.best)
     trainer.save(paths.checkpoint)
-    (paths.out / "history.json").write_text(
-        json.dumps({"run": asdict(trainer.run), "history": progress.history})
-    )
+    with whole(paths.out / "history.json") as unfinished:
+        unfinished.write_text(json.dumps({"run": asdict(trainer.run), "history": progress.history}))
     save_curves(progress.history, paths.out / "curves.png")
     shown = pairs[0]
     denoised = enhance(trainer.average, shown.noisy, SHOWN_FLOOR_DB)

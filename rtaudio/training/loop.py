@@ -17,7 +17,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
-from rtaudio.training.losses import LossPlanes, denoise_loss, loss_planes
+from rtaudio.training.losses import LossConfig, LossPlanes, denoise_loss, loss_planes
 from rtaudio.training.mixing import Batch, Mixer
 from rtaudio.training.optim import make_optimisers, set_rate
 from rtaudio.training.start import start_from
@@ -204,9 +204,11 @@ class Trainer(Loop):
     net: DenoiseNet
     average: DenoiseNet
 
-    def __init__(self, config: DenoiseConfig, run: RunConfig, mixer: Mixer) -> None:
+    def __init__(
+        self, config: DenoiseConfig, run: RunConfig, mixer: Mixer, weights: LossConfig | None = None
+    ) -> None:
         super().__init__(lambda: DenoiseNet(config), run)
-        self.mixer = mixer
+        self.mixer, self.weights = mixer, weights or LossConfig()
 
     def start_from(self, path: Path) -> None:
         """Begin with the weights of a file. Raises WeightsError or ConfigError where they don't fit."""
@@ -220,18 +222,18 @@ class Trainer(Loop):
         losses = []
         for number in range(batches):
             noisy, planes = self._planes(mixer.batch(number, self.run.batch))
-            losses.append(float(denoise_loss(self.average(noisy), planes)))
+            losses.append(float(denoise_loss(self.average(noisy), planes, self.weights)))
         return sum(losses) / batches
 
     def _prepare(self, number: int) -> tuple[Tensor, LossPlanes]:
         return self._planes(self.mixer.batch(number, self.run.batch))
 
     def _planes(self, batch: Batch) -> tuple[Tensor, LossPlanes]:
-        planes = loss_planes(batch.noisy, batch.target, batch.mask)
+        planes = loss_planes(batch.noisy, batch.target, batch.mask, self.weights)
         return batch.noisy.to(self.device), planes.to(self.device)
 
     def _loss(self, noisy: Tensor, planes: LossPlanes) -> Tensor:
         """The net runs in bfloat16 (a third faster on a CPU that has it), the loss in float32."""
         with torch.autocast(self.device.type, torch.bfloat16):
             gains = self.net(noisy)
-        return denoise_loss(gains, planes)
+        return denoise_loss(gains, planes, self.weights)

@@ -2,12 +2,12 @@
 
 With S noisy, T target, gains g, everything to the power 0.3 in magnitude, a = (g|S|)^.3 and t = |T|^.3::
 
-    0.85 (a - t)²  +  0.15 |(gS)^.3 - T^.3|²  +  max(t - a, 0)²  +  0.004 · 10 log10(err/sig + 10^-2.5)
+    m (a - t)²  +  c |(gS)^.3 - T^.3|²  +  o max(t - a, 0)²  +  s · 10 log10(err/sig + 10^-2.5)
 
-The third term makes speech that is taken away cost twice what noise that stays does. Without it, and with
-0.7 and 0.3 for the first two, soft speech under noise goes: where the phase is noise, those two are least at
-a third of its level. Gains of a net trained so, to the power 0.7, gave 1.0 more STOI and 0.04 more PESQ for
-0.1 dB of SI-SDR (60 validation mixes).
+with the weights m, c, o, s of `LossConfig`. The third term makes speech that is taken away cost twice what
+noise that stays does. Without it, and with 0.7 and 0.3 for the first two, soft speech under noise goes:
+where the phase is noise, those two are least at a third of its level. Gains of a net trained so, to the
+power 0.7, gave 1.0 more STOI and 0.04 more PESQ for 0.1 dB of SI-SDR (60 validation mixes).
 Without the last term speech comes out 3 dB too quiet (compressed distances favour caution); below
 0.003 the attenuation returns. 10^-2.5 ends its reward at 25 dB, where recordings are no cleaner.
 """
@@ -19,11 +19,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rtaudio.errors import ConfigError
+
 POWER = 0.3
-MAGNITUDE_WEIGHT, COMPLEX_WEIGHT, MISSING_WEIGHT, SNR_WEIGHT = 0.85, 0.15, 1.0, 0.004
 SNR_FLOOR = 10**-2.5
 LOUDNESS = 1.2  # mean |S|² each item is scaled to: that of -26 dBFS, where the weights were tuned
 TINY_GAIN = 1e-6  # the power 0.3 has an endless slope at 0
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms: magnitude (m), complex (c), missing speech (o), signal to noise (s)."""
+
+    magnitude: float = 0.85
+    complex: float = 0.15
+    missing: float = 1.0
+    snr: float = 0.004
+
+    def __post_init__(self) -> None:
+        for name, weight in vars(self).items():
+            if not weight >= 0:
+                raise ConfigError(f"{name}={weight} must be 0 or more")
+        if not self.magnitude + self.complex > 0:
+            raise ConfigError("magnitude=0, complex=0: one of the two distances must count")
 
 
 @dataclass
@@ -31,7 +49,7 @@ class LossPlanes:
     """What the loss needs of a batch, none of it trained: `(B, T, n_bins)`, all 0 in bins that don't count.
 
     - noisy_power: |S|²; cross: Re(S T*).
-    - noisy_root, target_root: |S|^0.3, |T|^0.3; match: |T|^0.3 (1.7 + 0.3 cos φ), φ the angle between.
+    - noisy_root, target_root: |S|^0.3, |T|^0.3; match: |T|^0.3 (2 m + 2 c cos φ), φ the angle between.
     - signal: `(B,)`, sum of |T|²; spoken: `(B,)`, whether there is any to speak of.
     - bins: `()`, how many count.
     """
@@ -50,7 +68,7 @@ class LossPlanes:
 
 
 @torch.no_grad()
-def loss_planes(noisy: Tensor, target: Tensor, mask: Tensor) -> LossPlanes:
+def loss_planes(noisy: Tensor, target: Tensor, mask: Tensor, weights: LossConfig) -> LossPlanes:
     """Planes of `(B, T, n_bins, 2)`, each item scaled to the same loudness; mask `(B, 1, n_bins)` of 0 and 1.
 
     Made beside the training steps, on another core: what can be done here is.
@@ -61,23 +79,26 @@ def loss_planes(noisy: Tensor, target: Tensor, mask: Tensor) -> LossPlanes:
     noisy_power, target_power, cross = noisy_power * scale, target_power * scale, (a * c + b * d) * scale
     noisy_root, target_root = noisy_power ** (POWER / 2), target_power ** (POWER / 2)
     cosine = cross * torch.rsqrt(noisy_power * target_power + 1e-20)
-    match = 2 * target_root * (MAGNITUDE_WEIGHT + COMPLEX_WEIGHT * cosine)
+    match = 2 * target_root * (weights.magnitude + weights.complex * cosine)
     signal = target_power.sum((1, 2))
     spoken = signal > 1e-6 * noisy_power.sum((1, 2))
     bins = mask.sum() * noisy.shape[1]
     return LossPlanes(noisy_power, cross, noisy_root, target_root, match, signal, spoken, bins)
 
 
-def denoise_loss(gains: Tensor, planes: LossPlanes) -> Tensor:
+def denoise_loss(gains: Tensor, planes: LossPlanes, weights: LossConfig) -> Tensor:
     """Loss (a scalar) of gains `(B, T, n_bins)`.
 
     For gains that are real the two distances are one square and one product:
-    they sum to a² + t² - a t (1.7 + 0.3 cos φ).
+    they sum to (m + c)(a² + t²) - a t (2 m + 2 c cos φ).
     """
     root = planes.noisy_root * gains.clamp_min(TINY_GAIN) ** POWER
     missing = torch.relu(planes.target_root - root).square().sum()
-    distance = (root * (root - planes.match)).sum() + planes.target_root.square().sum()
-    return (distance + MISSING_WEIGHT * missing) / planes.bins + SNR_WEIGHT * _error_db(gains, planes).mean()
+    both = weights.magnitude + weights.complex
+    distance = (root * (both * root - planes.match)).sum() + both * planes.target_root.square().sum()
+    return (distance + weights.missing * missing) / planes.bins + weights.snr * _error_db(
+        gains, planes
+    ).mean()
 
 
 def _error_db(gains: Tensor, planes: LossPlanes) -> Tensor:

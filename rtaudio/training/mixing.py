@@ -37,7 +37,8 @@ class MixConfig:
     """How often each thing happens to an item (probabilities), and over which ranges.
 
     The shares were measured to matter in this order: noise variety, leading pauses (live streams
-    start in one), rooms, band limits. Sizes of the STFT are the net's (`mix_for`).
+    start in one), rooms, band limits. Sizes of the STFT are the net's (`mix_for`). `without` names sources
+    of recordings that are left out.
     """
 
     n_fft: int = 960
@@ -62,8 +63,10 @@ class MixConfig:
     transient_snr_db: tuple[float, float] = (-10.0, 5.0)
     level_db: tuple[float, float] = (-48.0, -14.0)
     n_rooms: int = 300
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "without", tuple(self.without))
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be from 0 to 1")
@@ -138,12 +141,23 @@ class Picker:
         return [clip for clip in clips if clip.speed == speed]
 
 
+def drawn(store: ClipStore, kind: str, split: str, config: MixConfig) -> list[Clip]:
+    """Clips that are mixed. Raises ConfigError where none are left, or no source has a name left out."""
+    known = sorted({clip.source for clip in store.clips})
+    if unknown := set(config.without) - set(known):
+        raise ConfigError(f"without={min(unknown)!r}: must be of {', '.join(known)}")
+    clips = [clip for clip in store.select(kind, split) if clip.source not in config.without]
+    if config.without and not clips:
+        raise ConfigError(f"without={list(config.without)} leaves no {kind}")
+    return clips
+
+
 class Mixer:
     """Batches of noisy and clean spectra; batch `number` is the same whoever asks, and when."""
 
     def __init__(self, store: ClipStore, split: str, config: MixConfig, seed: int) -> None:
         self.store, self.config, self.seed = store, config, seed
-        self.speech, self.noise = (Picker(store.select(kind, split)) for kind in ("speech", "noise"))
+        self.speech, self.noise = (Picker(drawn(store, kind, split, config)) for kind in ("speech", "noise"))
         rooms_rng = np.random.default_rng((seed, 1 << 40))
         self.rooms = [simulate_room(rooms_rng, SAMPLE_RATE) for _ in range(config.n_rooms)]
         self._room_size = fft_size(config.n_samples + max(room.full.size for room in self.rooms))

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from rtaudio.files import whole
 from rtaudio.nn.torch.denoise import over_level
 from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.nn.weights import save_weights
@@ -189,7 +190,6 @@ def _validate(loop: SpeechLoop, paths: TrainPaths, loss: float) -> None:
     point: dict[str, Any] = {"step": progress.step, "elapsed_s": progress.elapsed_s, "loss": loss}
     progress.history.append(point | {loop.score_name: loop.score()})
     loop.save(paths.checkpoint)
-    (paths.out / "history.json").write_text(
-        json.dumps({"run": asdict(loop.run), "history": progress.history})
-    )
+    with whole(paths.out / "history.json") as unfinished:
+        unfinished.write_text(json.dumps({"run": asdict(loop.run), "history": progress.history}))
     save_speech_curves(progress.history, loop.score_name, paths.out / "curves.png")

@@ -1,12 +1,14 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from toy_recordings import SMALL_MIX
 
+from rtaudio.errors import ConfigError
 from rtaudio.training.measure import active_power, bandwidth_hz, dynamic_db, power
-from rtaudio.training.mixing import Mixer, at_snr
+from rtaudio.training.mixing import Mixer, at_snr, drawn
 from rtaudio.training.rooms import simulate_room
 
 PLAIN = replace(
@@ -18,6 +20,17 @@ PLAIN = replace(
 
 def item(store, config, seed=0):
     return Mixer(store, "train", config, seed).item(np.random.default_rng(seed))
+
+
+def test_sources_left_out_are_not_drawn(store):
+    clips = [replace(clip, source=clip.group) for clip in store.select("speech", "train")]
+    few = SimpleNamespace(clips=clips, select=lambda kind, split: clips)
+    left = drawn(few, "speech", "train", replace(SMALL_MIX, without=["made-here/g0"]))
+    assert {clip.source for clip in left} == {"made-here/g1", "made-here/g2"}
+    with pytest.raises(ConfigError, match="without='elsewhere': must be of made-here/g0, "):
+        drawn(few, "speech", "train", replace(SMALL_MIX, without=["elsewhere"]))
+    with pytest.raises(ConfigError, match="leaves no speech"):
+        Mixer(store, "train", replace(SMALL_MIX, without=["made-here"]), 0)
 
 
 @pytest.mark.parametrize("snr_db", [-6.0, 0.0, 25.0])

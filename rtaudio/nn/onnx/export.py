@@ -6,10 +6,10 @@ it, the states and everything else one must know to run it stands in the manifes
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rtaudio.errors import ConfigError
+from rtaudio.files import whole
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.listeners import LISTENERS
@@ -36,10 +36,9 @@ def export_net(weights: Weights, path: str | Path) -> tuple[Path, Path]:
     manifest = describe(config, weights, graph, model_path.name, model)
     toml_path = model_path.with_suffix(".toml")
     for target, content in ((model_path, model), (toml_path, write_manifest(manifest).encode())):
-        unfinished = target.with_name(target.name + ".unfinished")
         try:
-            unfinished.write_bytes(content)
-            os.replace(unfinished, target)
+            with whole(target) as unfinished:
+                unfinished.write_bytes(content)
         except OSError as error:
             raise ConfigError(f"{target}: cannot be written ({error.strerror})") from None
     return model_path, toml_path

@@ -1,10 +1,10 @@
-"""What denoisers are trained as today: a TOML file a net, sizes under `[net]`, mixes under `[mix]`."""
+"""What denoisers are trained as today: a TOML file a net, with `[net]` sizes, `[mix]` mixes and `[loss]`."""
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,20 @@ from rtaudio.dsp.stft import Synthesis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.training.data import SAMPLE_RATE
+from rtaudio.training.losses import LossConfig
 from rtaudio.training.mixing import MixConfig
 
 FOLDER = Path(__file__).parent
-SECTIONS = {"net", "mix"}
+SECTIONS = {"net", "mix", "loss"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A net and the mixes it is trained on."""
+    """A net, the mixes it is trained on, and what of its errors costs how much."""
 
     net: DenoiseConfig
     mix: MixConfig
+    loss: LossConfig = field(default_factory=LossConfig)
 
 
 def names() -> list[str]:
@@ -34,8 +36,8 @@ def names() -> list[str]:
 def load_recipe(name: str | Path) -> Recipe:
     """The recipe of a net by name, or in a TOML file. Raises ConfigError where it can't be used.
 
-    Keys are those of `DenoiseConfig` and `MixConfig`; what isn't said is theirs. The STFT of the
-    mixes is the net's.
+    Keys are those of `DenoiseConfig`, `MixConfig` and `LossConfig`; what isn't said is theirs. The
+    STFT of the mixes is the net's.
     """
     path = Path(name) if Path(name).suffix == ".toml" else FOLDER / f"{name}.toml"
     if not path.is_file():
@@ -50,7 +52,8 @@ def load_recipe(name: str | Path) -> Recipe:
         raise ConfigError(f"{path}: [{min(unknown)}] must be one of {', '.join(sorted(SECTIONS))}")
     net = _made(DenoiseConfig, said.get("net", {}), path)
     _check_stft(net, path)
-    return Recipe(net, mix_for(net, _made(MixConfig, said.get("mix", {}), path)))
+    mix = mix_for(net, _made(MixConfig, said.get("mix", {}), path))
+    return Recipe(net, mix, _made(LossConfig, said.get("loss", {}), path))
 
 
 def mix_for(net: DenoiseConfig, mix: MixConfig) -> MixConfig:
@@ -70,7 +73,7 @@ def _check_stft(net: DenoiseConfig, path: Path) -> None:
 
 def _made(kind: type[Any], values: Any, path: Path) -> Any:
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: net and mix must be tables")
+        raise ConfigError(f"{path}: net, mix and loss must be tables")
     lists = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     try:
         return kind(**lists)
