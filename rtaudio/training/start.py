@@ -16,7 +16,7 @@ from rtaudio.nn.denoise_config import DenoiseConfig, band_centres
 from rtaudio.nn.torch.denoise import DenoiseNet
 from rtaudio.nn.weights import load_weights
 
-MAY_DIFFER = ("n_bands", "hop_length", "window", "dilations", "mingru_every")
+MAY_DIFFER = ("n_bands", "channels", "hop_length", "window", "dilations", "mingru_every")
 """Sizes that a net and the one it starts from need not share."""
 
 
@@ -24,7 +24,8 @@ def start_from(net: DenoiseNet, path: Path) -> None:
     """Give `net` the weights of a weights file, of a net that may hear and remember otherwise.
 
     Other bands: what its first layer hears is carried over to them. Shorter hops: with dilations longer by
-    as much, its blocks reach back as far. minGRUs that the start has none of add nothing to begin with.
+    as much, its blocks reach back as far. minGRUs that the start has none of, and channels beyond its own,
+    change nothing to begin with.
     Raises WeightsError for another kind of net, ConfigError for one whose other sizes differ.
     """
     weights = load_weights(path)
@@ -32,20 +33,15 @@ def start_from(net: DenoiseNet, path: Path) -> None:
         raise WeightsError(f"{path}: weights of the net {weights.net!r}, not of {NET_NAME!r}")
     old = DenoiseConfig(**weights.config)
     shared = {name: getattr(net.config, name) for name in MAY_DIFFER}
-    same_blocks = len(old.dilations) == len(net.config.dilations)
-    if dataclasses.replace(old, **shared) != net.config or not same_blocks:
+    grows = len(old.dilations) == len(net.config.dilations) and old.channels <= net.config.channels
+    recurs = old.mingru_every in (0, net.config.mingru_every)
+    if dataclasses.replace(old, **shared) != net.config or not grows or not recurs:
         raise ConfigError(f"{path}: a net of other sizes, {old}, not {net.config}")
     tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
     tensors["inp.weight"] = tensors["inp.weight"] @ torch.from_numpy(band_map(old, net.config))
     if not old.n_mingrus:
         tensors |= silent_mingrus(net)
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError:  # minGRUs, but not as many
-        raise ConfigError(
-            f"{path}: a net with mingru_every={old.mingru_every} cannot start one with"
-            f" {net.config.mingru_every}"
-        ) from None
+    net.load_state_dict({name: widened(p, tensors[name], name) for name, p in net.state_dict().items()})
 
 
 def silent_mingrus(net: DenoiseNet) -> dict[str, Tensor]:
@@ -54,6 +50,21 @@ def silent_mingrus(net: DenoiseNet) -> dict[str, Tensor]:
     for p in silent.values():
         p[net.config.channels :] = 0
     return silent
+
+
+def widened(new: Tensor, old: Tensor, name: str) -> Tensor:
+    """`old` as the first rows and columns of a tensor of `new`'s shape; its rows hear no further column.
+
+    Further rows are those of `new`: channels that hear everything, and that nothing listens to yet.
+    """
+    wide, halves = new.detach().clone(), 2 if name.startswith("mingrus.") else 1
+    for part, was in zip(wide.chunk(halves), old.chunk(halves), strict=True):
+        if was.ndim > 1:
+            part[: was.shape[0]] = 0
+            part[: was.shape[0], : was.shape[1]] = was
+        else:
+            part[: was.shape[0]] = was
+    return wide
 
 
 def band_map(old: DenoiseConfig, new: DenoiseConfig) -> NDArray[np.float32]:

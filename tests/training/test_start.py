@@ -57,6 +57,17 @@ def test_mingrus_that_the_start_has_none_of_change_nothing_and_can_learn(tmp_pat
     assert all(mingru.mix.weight.grad.abs().sum() > 0 for mingru in new.mingrus)
 
 
+@pytest.mark.parametrize("mingru_every", [0, 1])
+def test_channels_beyond_those_of_the_start_change_nothing_and_can_learn(tmp_path, mingru_every):
+    config = dataclasses.replace(SMALL_NET, mingru_every=mingru_every)
+    old, path = saved(tmp_path, config)
+    new = DenoiseNet(dataclasses.replace(config, channels=SMALL_NET.channels + 7))
+    start_from(new, path)
+    torch.testing.assert_close(new(spectra()), old(spectra()), atol=1e-6, rtol=0)
+    new(spectra()).sum().backward()
+    assert new.out.weight.grad[:, -7:].abs().min() > 0
+
+
 def test_at_half_the_hop_dilations_twice_as_long_reach_back_as_far(tmp_path):
     old, path = saved(tmp_path)
     longer = tuple(2 * dilation for dilation in SMALL_NET.dilations)
@@ -72,8 +83,15 @@ def test_at_half_the_hop_dilations_twice_as_long_reach_back_as_far(tmp_path):
 
 
 def test_other_nets_and_other_sizes_are_refused(tmp_path):
-    other = dataclasses.replace(SMALL_NET, hidden=SMALL_NET.hidden + 1)
-    with pytest.raises(ConfigError, match="other sizes"):
-        start_from(DenoiseNet(other), saved(tmp_path)[1])
+    recurrent = dataclasses.replace(SMALL_NET, mingru_every=1)
+    for start, other in (
+        (SMALL_NET, {"hidden": SMALL_NET.hidden + 1}),
+        (SMALL_NET, {"channels": SMALL_NET.channels - 1}),
+        (SMALL_NET, {"dilations": (1, 2, 4)}),
+        (recurrent, {"mingru_every": 2}),
+        (recurrent, {"mingru_every": 0}),
+    ):
+        with pytest.raises(ConfigError, match="other sizes"):
+            start_from(DenoiseNet(dataclasses.replace(start, **other)), saved(tmp_path, start)[1])
     with pytest.raises(WeightsError, match="'keywords'"):
         start_from(DenoiseNet(SMALL_NET), saved(tmp_path, kind="keywords")[1])
