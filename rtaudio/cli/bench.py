@@ -69,9 +69,9 @@ def add_parser(verbs: Verbs) -> None:
         help="as many streams on one core",
     )
     trip = parser.add_mutually_exclusive_group()
-    trip.add_argument("--loopback", default="", metavar="IN:OUT", help="chirp through a cable, OUT to IN")
+    trip.add_argument("--loopback", metavar="IN:OUT", help="chirp through a cable, OUT to IN")
     trip.add_argument(
-        "--jack", dest="server", action="store_const", const="jack", default="", help="… on a JACK of our own"
+        "--jack", dest="server", action="store_const", const="jack", help="… on a JACK of our own"
     )
     trip.add_argument("--pulse", dest="server", action="store_const", const="pulse", help="… on a PulseAudio")
     parser.add_argument(
@@ -114,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.device.split(",")),
         args.hop,
         args.streams,
-        args.server,
-        args.loopback,
+        args.server or "",
+        args.loopback or "",
     )
     old = read_report(args.compare) if args.compare else None
     for path in (args.json, args.html):

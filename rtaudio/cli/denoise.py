@@ -37,7 +37,7 @@ def _add_live(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--virtual-mic",
         nargs="?",
-        const="",
+        const=True,
         metavar="NAME",
         help="play into a virtual microphone, listed by other programs as NAME",
     )
@@ -60,7 +60,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--out-dir", metavar="FOLDER", help="where many cleaned files go, under their own names"
     )
-    group.add_argument("--jobs", type=count, default=1, metavar="N", help="files at a time")
+    group.add_argument("--jobs", type=count, metavar="N", help="files at a time (1)")
     group.add_argument("--resume", action="store_true", help="skip files that are done already")
 
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     live = {"--input": args.input, "--output": args.output, "--virtual-mic": args.virtual_mic is not None}
     live |= {"--budget": args.budget, "--duration": args.duration, "--record": args.record}
     live |= {"--device": args.device != "cpu"}
-    files = {"-O": args.out_file, "--out-dir": args.out_dir, "--resume": args.resume}
+    files = {"-O": args.out_file, "--out-dir": args.out_dir, "--resume": args.resume, "--jobs": args.jobs}
     misplaced = live if args.inputs else files
     for option, given in misplaced.items():
         if given:

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         process_files,
         build,
         jobs,
-        processes=args.jobs,
+        processes=args.jobs or 1,
         resume=args.resume,
         stage_rate=denoiser_rate(args.model),
     )

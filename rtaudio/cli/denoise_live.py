@@ -8,7 +8,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.options import model_options
@@ -186,8 +186,8 @@ def _names(engine: LiveEngine) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _virtual_mic(name: str) -> Iterator[str]:
-    """A virtual microphone for as long as this lasts; yields the output device that feeds it."""
+def _virtual_mic(name: str | Literal[True]) -> Iterator[str]:
+    """A virtual microphone, True of the usual name, while this lasts; yields the output that feeds it."""
     from rtaudio.devices.virtual_mic import VirtualMic, find_cable
 
     if sys.platform != "linux":
@@ -196,8 +196,8 @@ def _virtual_mic(name: str) -> Iterator[str]:
         yield str(cable.index)
         return
     # Names on the server are words; what people read in a list may be anything.
-    word = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-    with VirtualMic(word, name) if name else VirtualMic() as microphone:
+    names = () if name is True else (re.sub(r"[^A-Za-z0-9_.-]+", "_", name), name)
+    with VirtualMic(*names) as microphone:
         note(f"other programs can now pick the microphone {microphone.description!r}")
         yield microphone.sink
 

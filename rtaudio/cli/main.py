@@ -16,10 +16,12 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rtaudio.cli.interrupts import LostInterrupts
+from rtaudio.cli.options import not_empty
 from rtaudio.errors import RtaudioError
 from rtaudio.stream.lost import any_lost
 
@@ -67,7 +69,20 @@ NEGATIVE = re.compile(r"-[0-9.].*")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line."""
+    """Says what is wrong with the arguments in one line; no name, path or text may be empty.
+
+    An empty path would be the current folder, and an empty text as good as none: `"$FORGOTTEN"` is both.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.register("type", None, not_empty)
+        self.register("type", Path, lambda text: Path(not_empty(text)))
+
+    def add_subparsers(self, **settings: Any) -> Any:
+        verbs = super().add_subparsers(**settings)
+        verbs.type = str  # all that follows the verb goes through here: whose it is, the verb's parser tells
+        return verbs
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")

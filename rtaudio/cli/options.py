@@ -26,6 +26,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
+def not_empty(text: str) -> str:
+    """A text of one character or more."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
 def _number(text: str) -> float:
     try:
         value = float(text)

@@ -111,6 +111,7 @@ class AudioReader:
                 chunk = self._file.read(min(CHUNK, self.frames - done), np.float32, always_2d=True)
             except sf.SoundFileError:
                 chunk = np.empty((0, self.channels), np.float32)
+                done = max(done, self._decoded())  # what came before the error is thrown away with it
             if len(chunk) == 0:
                 self._truncated(f"it breaks off at {done} of {self.frames} samples")
             if not np.isfinite(chunk).all():
@@ -121,6 +122,12 @@ class AudioReader:
                 )
             done += len(chunk)
             yield chunk
+
+    def _decoded(self) -> int:
+        """How many samples the decoder says it has given; 0 where it doesn't tell."""
+        with contextlib.suppress(sf.SoundFileError):
+            return int(self._file.tell())
+        return 0
 
     def close(self) -> None:
         self._file.close()

@@ -41,23 +41,26 @@ class NativeStageFactory:
     def __call__(self, hop_length: int, latency: int = 0, **values: Any) -> NativeStage:
         """Build a stage of `hop_length` samples in and out; keywords override declared values.
 
-        Raises ConfigError for an unknown keyword, a size below 1, or a step that can't be
-        compiled (the message carries Numba's first line).
+        Raises ConfigError for an unknown keyword, a size that is no whole number above 0, or a step
+        that uses what isn't declared or can't be compiled (the message carries Numba's first line).
         """
         unknown = sorted(set(values) - set(self._params) - set(self._state))
         if unknown:
-            known = ", ".join([*self._params, *self._state]) or "nothing"
-            raise ConfigError(f"{self.__name__} has no {unknown[0]!r}; it declares: {known}")
+            raise ConfigError(f"{self.__name__} has no {unknown[0]!r}; it declares: {self._declared}")
+        spec = Spec((hop_length,))
         arena = Arena(
             (hop_length, hop_length),
             params={k: float(values.get(k, v)) for k, v in self._params.items()},
             state={k: values.get(k, v) for k, v in self._state.items()},
         )
-        spec = Spec((hop_length,))
         stage = NativeStage(0, arena, spec, spec, latency)
         compiled = self._entry_for(arena.dtype)
         stage.entry, stage.compiled = compiled.address, compiled  # type: ignore[attr-defined]
         return stage
+
+    @property
+    def _declared(self) -> str:
+        return ", ".join([*self._params, *self._state]) or "nothing"
 
     def _entry_for(self, dtype: np.dtype[Any]) -> Any:
         """The cfunc that views its addresses as (record, array, array) and calls the step."""
@@ -73,6 +76,11 @@ class NativeStageFactory:
             except numba.core.errors.NumbaError as error:
                 reason = next((line for line in str(error).splitlines() if line.strip()), "")
                 raise ConfigError(f"{self.__name__} can't be compiled: {reason}") from error
+            except KeyError as error:  # what Numba makes of a field that the record doesn't have
+                used = f"state.{error.args[0]}"
+                raise ConfigError(
+                    f"{self.__name__} uses {used}, which isn't declared; it declares: {self._declared}"
+                ) from error
         return self._compiled[dtype]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rtaudio.errors import ConfigError
 from rtaudio.stream.stage import Samples, Stage
 
 
@@ -19,7 +20,14 @@ def run_offline(stage: Stage, x: Samples, *, blocks: Iterable[int] | None = None
 
     `blocks` splits the input into blocks of those sizes on the way in, as a device would; the
     result is the same.
+
+    Raises ConfigError where `x` is no row of real numbers.
     """
+    x = np.asarray(x)
+    if x.ndim != 1 or x.dtype.kind not in "fiu":
+        raise ConfigError(
+            f"run_offline takes real samples of one channel, of shape (n,), not {x.dtype} of {x.shape}"
+        )
     (hop_length,), (out_length,) = stage.in_spec.shape, stage.out_spec.shape
     total = x.size + stage.latency
     n_hops = -(-total // hop_length)

@@ -31,8 +31,10 @@ class Spec:
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.shape or any(n < 1 for n in self.shape):
-            raise ConfigError(f"shape={self.shape} must have one or more dimensions, each at least 1")
+        if not self.shape or not all(isinstance(n, int | np.integer) and n >= 1 for n in self.shape):
+            raise ConfigError(
+                f"shape={self.shape} must have one or more dimensions, each a whole number (int), 1 or more"
+            )
 
     @property
     def size(self) -> int:
@@ -88,8 +90,17 @@ class NativeStage:
         self.latency, self.exact_latency = round(latency), Fraction(latency)
 
     def process(self, x: Samples, out: Samples) -> None:
-        """Consume one hop `x` of `in_spec` and fill `out` of `out_spec`, both C-contiguous float32."""
-        if not step_arrays(self.entry, self.arena.address, self.in_spec.size, self.out_spec.size, x, out):
+        """Consume one hop `x` of `in_spec` and fill `out` of `out_spec`, both C-contiguous float32.
+
+        Raises ConfigError for any others.
+        """
+        try:
+            fits = step_arrays(self.entry, self.arena.address, self.in_spec.size, self.out_spec.size, x, out)
+        except TypeError:  # no array, or one that the step isn't compiled for
+            raise ConfigError(
+                f"process takes and fills C-contiguous arrays of float32, not {_kind(x)} and {_kind(out)}"
+            ) from None
+        if not fits:
             raise ConfigError(
                 f"process takes {self.in_spec.shape} and fills {self.out_spec.shape}, "
                 f"not {x.shape} and {out.shape}"
@@ -177,3 +188,11 @@ class NativeStage:
             known = ", ".join(self.arena.param_names) or "none"
             raise ConfigError(f"unknown parameter {name!r}; this stage has: {known}")
         self.arena[name] = value
+
+
+def _kind(x: Any) -> str:
+    """What somebody gave for an array, in words."""
+    if not isinstance(x, np.ndarray):
+        return f"a {type(x).__name__}"
+    layout = "" if x.flags.c_contiguous else "strided "
+    return f"{'' if x.flags.writeable else 'read-only '}{layout}{x.dtype} of {x.shape}"

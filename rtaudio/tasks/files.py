@@ -154,34 +154,54 @@ def _run_job(
         return FileResult(job, error=f"{job.target}: cannot be written ({error.strerror})")
 
 
-_STAGE: list[NativeStage] = []
-"""In a worker process: the one stage it builds, at its first job."""
+class _Worker:
+    """What a worker process knows of itself."""
+
+    stage: NativeStage | None = None
+    """The one stage it builds, at its first job."""
+    interrupted = False
 
 
-def _deaf_to_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _note_interrupt(number: int, frame: object) -> None:
+    _Worker.interrupted = True
 
 
-def _interrupt_once(number: int, frame: object) -> None:
-    _deaf_to_interrupts()  # a second one must not cut the cleaning up short
-    raise KeyboardInterrupt
+def _heed_interrupt(seconds: float = 0.0) -> None:
+    """Between two chunks: raised at any line, it may be lost, or come when the file is whole."""
+    if _Worker.interrupted:
+        raise KeyboardInterrupt
+
+
+def _hold_interrupts(hold: bool) -> None:
+    """Let interrupts wait, or come; here, and at first in processes that are begun while they wait."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _begin() -> None:
+    """In a new worker, whose imports no interrupt could end without a traceback."""
+    signal.signal(signal.SIGINT, _note_interrupt)
+    _hold_interrupts(False)
 
 
 def _work(build: Callable[[], NativeStage], job: FileJob, resume: bool, stage_rate: int) -> FileResult:
-    """One job in a worker, which an interrupt may end only here, where half a file is removed."""
-    signal.signal(signal.SIGINT, _interrupt_once)
-    try:
-        if not _STAGE:
-            _STAGE.append(build())
-        return _run_job(_STAGE[0], job, resume, stage_rate)
-    finally:
-        _deaf_to_interrupts()
+    """One job in a worker; none after an interrupt, which removes the half of a file there is."""
+    _heed_interrupt()
+    if _Worker.stage is None:
+        _Worker.stage = build()
+    return _run_job(_Worker.stage, job, resume, stage_rate, _heed_interrupt)
 
 
-def _interrupt_workers() -> None:
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """End what the workers do, and wait until they have; jobs they haven't begun are dropped."""
     for process in multiprocessing.active_children():
         if process.pid is not None:
             os.kill(process.pid, signal.SIGINT)
+    pool.shutdown(cancel_futures=True)
+
+
+def _came_to_its_end(future: Future[FileResult]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _result(future: Future[FileResult], job: FileJob) -> FileResult:
@@ -204,7 +224,8 @@ def process_files(
 
     One broken file doesn't stop the others: its result carries the error. `build` makes the
     stage, once a process; with more than one process it must be picklable, and `progress` is
-    called once a file instead of once a chunk.
+    called once a file instead of once a chunk. At an interrupt the results of files that are
+    whole by then still come, before KeyboardInterrupt does.
     """
     if processes < 1:
         raise ConfigError(f"jobs={processes} must be at least 1")
@@ -216,17 +237,22 @@ def process_files(
     # spawn: a forked child would share locks with threads that don't exist in it.
     context = multiprocessing.get_context("spawn")
     workers = min(processes, len(jobs))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf_to_interrupts) as pool:
-        futures: dict[Future[FileResult], FileJob] = {
-            pool.submit(_work, build, job, resume, stage_rate): job for job in jobs
-        }
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
+        untold: dict[Future[FileResult], FileJob] = {}
         try:
-            for future in as_completed(futures):
-                result = _result(future, futures[future])
+            _hold_interrupts(True)
+            try:
+                untold |= {pool.submit(_work, build, job, resume, stage_rate): job for job in jobs}
+            finally:
+                _hold_interrupts(False)
+            for future in as_completed(list(untold)):
+                result = _result(future, untold[future])
                 if progress is not None:
                     progress(result.seconds)
+                del untold[future]
                 yield result
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            _interrupt_workers()
+        except BaseException as error:
+            _stop(pool)
+            if isinstance(error, KeyboardInterrupt):
+                yield from (future.result() for future in untold if _came_to_its_end(future))
             raise

@@ -91,6 +91,7 @@ def test_bad_paths(rtaudio, model, recording, tmp_path, source, target, word):
         ["denoise", "a.wav", "-O", "b.wav", "--out-dir", "c"],
         ["denoise", "a.wav", "-O", "b.wav", "--budget", "40"],
         ["denoise", "-O", "b.wav"],
+        ["denoise", "--jobs", "2"],
         ["denoise", "--virtual-mic", "me", "--output", "speakers"],
         ["demo", "--budget", "-1ms"],
     ],
@@ -116,6 +117,28 @@ def test_what_is_wrong_with_a_value_is_told(rtaudio, option, value, rule):
     code, _, err = rtaudio("denoise", option, value)
     assert code == 2
     assert_one_line(err, option, f"{value!r} {rule}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["denoise", "."], "--out-dir"),
+        (["denoise", "a.wav"], "--out-file"),
+        (["denoise"], "INPUT"),
+        (["denoise"], "--virtual-mic"),
+        (["spot"], "--exec"),
+        (["vad"], "INPUT"),
+        (["enroll", "computer"], "--keep"),
+        (["words", "export", "computer"], "TARGET"),
+        (["train", "denoise"], "--data"),
+    ],
+)
+def test_nothing_is_named_by_an_empty_text(rtaudio, tmp_path, monkeypatch, arguments, named):
+    monkeypatch.chdir(tmp_path)
+    option = [named] if named.startswith("--") else []
+    code, out, err = rtaudio(*arguments, *option, "")
+    assert (code, out) == (2, "")
+    assert_one_line(err, named, "must not be empty")
 
 
 @pytest.mark.parametrize("verb", ["demo", "denoise"])

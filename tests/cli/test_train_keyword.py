@@ -73,7 +73,7 @@ def test_a_word_that_is_hardly_found_is_told(rtaudio, tones, tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [([""], "no word"), (["42"], "numbers"), (["你好"], "English"), (["a" * 50], "50 letters"),
+    [(["-"], "no word"), (["42"], "numbers"), (["你好"], "English"), (["a" * 50], "50 letters"),
      (["low"], "built-in"), (["hello", "--name", "HIGH"], "built-in"), (["hello", "--name", "a/b"], "name"),
      (["hello", "--from", "nowhere.wav"], "nowhere.wav"), (["hello", "--false-accepts", "0"], "above zero"),
      ([], "PHRASE")],

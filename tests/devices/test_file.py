@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -43,6 +44,16 @@ def test_truncated_is_refused(tmp_path, name):
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(AudioFileError, match=r"truncated|not audio"):
         read(path)
+
+
+def test_a_file_that_breaks_off_says_where(tmp_path):
+    path = tmp_path / "a.flac"
+    write(path, NOISE)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(AudioFileError, match=r"breaks off at (\d+) of 30000") as caught:
+        read(path)
+    at = int(re.search(r"at (\d+)", str(caught.value))[1])
+    assert 0.3 * len(NOISE) < at <= 0.5 * len(NOISE)  # of noise, each second takes as many bytes
 
 
 def test_a_streamed_header_is_no_truncation(tmp_path):

@@ -1,3 +1,4 @@
+import re
 from itertools import cycle
 
 import numpy as np
@@ -149,3 +150,40 @@ def test_misuse_is_named():
         smooth(96).process(NOISE[:64], NOISE[:64].copy())
     with pytest.raises(ConfigError, match="can't be compiled"):
         native_stage(lambda state, x, out: len(open))(64)
+    with pytest.raises(ConfigError, match=r"shape=\(4\.5,\).* whole number"):
+        smooth(hop_length=4.5)
+
+
+@native_stage(params={"gain": 1.0}, state={"last": 0.0})
+def reads_zz(state, x, out):
+    out[0] = state.zz
+
+
+@native_stage(params={"gain": 1.0}, state={"last": 0.0})
+def writes_zz(state, x, out):
+    state.zz = x[0]
+
+
+@pytest.mark.parametrize("stage", [reads_zz, writes_zz])
+def test_a_state_that_is_not_declared_is_named(stage):
+    with pytest.raises(ConfigError, match=rf"^{stage.__name__} uses state\.zz, .* declares: gain, last$"):
+        stage(96)
+
+
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        (np.zeros(96), "float64 of (96,)"),
+        (np.zeros(192, np.float32)[::2], "strided float32 of (96,)"),
+        ([0.0] * 96, "a list"),
+    ],
+)
+def test_process_says_which_arrays_it_takes(x, told):
+    with pytest.raises(ConfigError, match=f"C-contiguous arrays of float32, not {re.escape(told)} and"):
+        smooth(96).process(x, np.zeros(96, np.float32))
+
+
+@pytest.mark.parametrize("x", [NOISE.reshape(-1, 2), NOISE[None], NOISE.astype(np.complex64)])
+def test_run_offline_says_what_it_takes(x):
+    with pytest.raises(ConfigError, match=rf"shape \(n,\), not {x.dtype} of {re.escape(str(x.shape))}"):
+        run_offline(smooth(96), x)

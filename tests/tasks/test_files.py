@@ -128,6 +128,23 @@ def test_a_killed_worker_is_an_error_of_its_files(tmp_path):
     assert all("a worker process was killed" in r.error for r in results)
 
 
+def test_an_interrupt_ends_the_work_and_leaves_what_is_whole_counted(tmp_path):
+    sf.write(tmp_path / "short.wav", NOISE, 48000)
+    sf.write(tmp_path / "long.wav", np.zeros(48000 * 300, np.int16), 48000)
+    sources = ["short.wav", *["long.wav"] * 8]
+    jobs = [FileJob(str(tmp_path / s), str(tmp_path / f"out_{i}.wav")) for i, s in enumerate(sources)]
+    told = []
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        told.extend(process_files(build, jobs, processes=2, progress=interrupt))
+    written = [str(path) for path in tmp_path.glob("*out*")]  # half files too
+    assert sorted(result.job.target for result in told) == sorted(written)
+    assert 1 <= len(told) < len(jobs)
+
+
 def test_resume_redoes_what_is_missing_or_older(tmp_path):
     make_tree(tmp_path / "in")
     jobs = plan_jobs([str(tmp_path / "in")], None, str(tmp_path / "out"))
