@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.gpu_fleet import PRODUCTS, Fleet, Precision, bounds, most_in_time
 from benchmarks.gpu_limits import measure_bus, measure_products
-from benchmarks.hop import MODEL
+from benchmarks.hop import STANDARD
 from benchmarks.report import Report, percentiles
 from rtaudio.cli.options import count
 from rtaudio.dsp.stft import Analysis, Synthesis
@@ -64,7 +64,7 @@ class Bench:
 
     def __init__(self, report: Report, options: argparse.Namespace, device: torch.device) -> None:
         self.report, self.options, self.device = report, options, device
-        self.weights = load_weights(find_weights(MODEL))
+        self.weights = load_weights(find_weights(STANDARD))
         self.config = Denoiser.from_weights(self.weights).config
         self.hops = QUICK_HOPS if options.quick else HOPS
 
