@@ -31,12 +31,16 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Goal:
-    """A number and the bound it must keep: met where `value op bound`. NaN meets nothing."""
+    """A number and the bound it must keep: met where `value op bound`. NaN meets nothing.
+
+    One that isn't `required` is told as met or missed, and leaves the exit code alone.
+    """
 
     name: str
     value: float
     bound: float
     op: str = "<="
+    required: bool = True
 
     @property
     def met(self) -> bool:
@@ -90,14 +94,18 @@ class Report:
     def goal(self, name: str, value: float, bound: float, op: str = "<=") -> None:
         self.goals.append(Goal(name, float(value), float(bound), op))
 
+    def beyond(self, name: str, value: float, bound: float, op: str = "<=") -> None:
+        """A goal to grow towards, which the exit code doesn't ask for."""
+        self.goals.append(Goal(f"beyond: {name}", float(value), float(bound), op, required=False))
+
     def finish(self, json_path: str | None = None) -> int:
-        """Print the goals, write the JSON; 0 when all goals are met, 1 otherwise."""
+        """Print the goals, write the JSON; 0 when all that are required are met, 1 otherwise."""
         print()
         for goal in self.goals:
             print(goal)
         if json_path:
             self.save(json_path)
-        return 0 if all(goal.met for goal in self.goals) else 1
+        return 0 if all(goal.met for goal in self.goals if goal.required) else 1
 
     def save(self, json_path: str) -> None:
         """Write what there is so far."""

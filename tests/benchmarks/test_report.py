@@ -49,6 +49,18 @@ def test_exit_code_output_and_json(options, code, monkeypatch, capsys, tmp_path)
     assert written["tables"][0]["rows"] == [["ours", 1.5], ["not installed", None]]
 
 
+def test_goals_beyond_are_told_and_do_not_fail_the_run(capsys, tmp_path):
+    report, path = Report("x"), tmp_path / "result.json"
+    report.goal("us", 1.0, 2.0)
+    report.beyond("PESQ, against a peer", 1.5, 2.0, ">=")
+    assert report.finish(str(path)) == 0
+    assert "beyond: PESQ, against a peer  1.5  >= 2  missed" in capsys.readouterr().out
+    told = [(goal["required"], goal["met"]) for goal in json.loads(path.read_text())["goals"]]
+    assert told == [(True, True), (False, False)]
+    report.goal("us", 3.0, 2.0)
+    assert report.finish() == 1
+
+
 def test_rows_must_fit_the_columns():
     with pytest.raises(ValueError, match="3 cells under 2 columns"):
         Report("x").table("t", ["a", "b"]).row(1, 2, 3)
