@@ -1,17 +1,30 @@
 """What a denoiser does besides cleaning: clean speech, levels, pauses, onsets, noise alone, rooms.
 
-Each measure is one number a system, over clips of the validation speakers; `BEHAVIOUR` lists them.
+Each measure is one number a system, over clips of the validation speakers; `BEHAVIOUR` lists them with the
+bounds that our denoisers shall keep.
+
+Musical noise is bounded by what makes it: power spectral subtraction of b times a Gaussian noise's mean
+power leaves e^-b of the bins, exponentially distributed as before, which makes their kurtosis e^b times
+what it was (Uemura et al. 2008, see `musical_noise`; 20 ms frames of the noises here give 1.6, 2.8 and 8 for
+b of 1/2, 1 and 2). Its logarithm is what listeners follow: 0 is none, 1 the textbook's subtraction (b = 1),
+which is known for it. Half of that way, e^(1/2), is the most that is taken.
+
+The first word after a pause is whole when its first syllable comes out as loud as where it is said again in
+mid-stream: within 1 dB on the mean, about the least change of level that is heard, and within 3 dB on the
+worst clip. A part that is cut off counts by its energy: without a tenth the syllable is 1 dB down, without
+three tenths 3 dB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.metrics import frame_powers, musical_noise, speech_level_db
+from benchmarks.metrics import FRAME, frame_powers, musical_noise, speech_level_db
 from benchmarks.systems import System
 from rtaudio.training.data import SAMPLE_RATE
 from rtaudio.training.evaluate import MIX_RMS, Pair, pesq_wide_band, si_sdr_db
@@ -24,19 +37,21 @@ Samples = NDArray[np.float32]
 NOISE_S = 6.0
 SETTLE_S = 1.0  # what a system may take to find the level of a noise
 PAUSE_S = 2.0
+WORD_S = 1.0
 ONSET_S = 0.3  # the first syllable
 ONSET_SNR_DB = 15.0
+FADE_S = 0.02  # at the end of a word that is said twice, for no click between
+MOST_MUSICAL = float(np.exp(0.5))
 ROOMS, ROOM_SNR_DB = 12, 10.0
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A measure: what it is called, how it is taken, and the bound it shall keep (None: reported only)."""
+    """A measure: what it is called, how it is taken, and the bounds it shall keep (none: reported only)."""
 
     name: str
     measure: Callable[[System, Sequence[Pair]], float]
-    op: str = ">="
-    bound: float | None = None
+    bounds: tuple[tuple[str, float], ...] = ()
 
 
 def _clean(pairs: Sequence[Pair]) -> list[Samples]:
@@ -114,17 +129,28 @@ def quietest_db(system: System, pairs: Sequence[Pair]) -> float:
     return 10 * float(np.log10(frame_powers(after).min() + 1e-20))
 
 
-def onset_db(system: System, pairs: Sequence[Pair]) -> float:
-    """Level of the first syllable after two seconds of noise alone; the worst of all clips."""
-    changes = []
-    for x in _clean(pairs):
-        spoken = np.flatnonzero(frame_powers(x) > 1e-3 * frame_powers(x).max())[0] * 960
-        speech = np.pad(x[spoken : spoken + SAMPLE_RATE], (round(PAUSE_S * SAMPLE_RATE), 0))
-        noise = np.resize(noise_alone("pink"), speech.size)
-        first = slice(round(PAUSE_S * SAMPLE_RATE), round((PAUSE_S + ONSET_S) * SAMPLE_RATE))
-        out = system(speech + at_snr(speech, noise, ONSET_SNR_DB))
-        changes.append(10 * np.log10(power(out[first]) / power(speech[first])))
-    return float(np.min(changes))
+def onset_db(over_clips: Callable[[list[float]], float]) -> Callable[[System, Sequence[Pair]], float]:
+    """Level of the first syllable after two seconds of noise alone, against the same said again at once."""
+
+    def measure(system: System, pairs: Sequence[Pair]) -> float:
+        return over_clips([_onset_change_db(system, x) for x in _clean(pairs)])
+
+    return measure
+
+
+def _onset_change_db(system: System, x: Samples) -> float:
+    pause, size, first = (round(s * SAMPLE_RATE) for s in (PAUSE_S, WORD_S, ONSET_S))
+    spoken = np.flatnonzero(frame_powers(x) > 1e-3 * frame_powers(x).max())[0] * FRAME
+    word = x[spoken : spoken + size].copy()
+    fade = round(FADE_S * SAMPLE_RATE)
+    word[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    speech = np.concatenate([np.zeros(pause, np.float32), word, word])
+    noise = np.resize(noise_alone("pink"), speech.size)
+    out = system(speech + at_snr(speech, noise, ONSET_SNR_DB))
+    after_pause, again = (
+        speech_level_db(word[:first], out[at : at + first]) for at in (pause, pause + word.size)
+    )
+    return after_pause - again
 
 
 def in_rooms(system: System, pairs: Sequence[Pair]) -> float:
@@ -164,18 +190,19 @@ def ripple_db(system: System, pairs: Sequence[Pair]) -> float:
 
 
 BEHAVIOUR = (
-    Behaviour("clean speech, SI-SDR dB", clean_si_sdr_db, ">=", 25.0),
-    Behaviour("clean speech, PESQ", clean_pesq, ">=", 4.0),
-    Behaviour("speech level in the mixes, dB", level_db, ">=", -1.0),
-    Behaviour("PESQ change, input 20 dB quieter", pesq_change(-20), "<", 0.1),
-    Behaviour("PESQ change, input 10 dB louder", pesq_change(10), "<", 0.1),
-    Behaviour("first syllable after a pause, worst, dB", onset_db),
+    Behaviour("clean speech, SI-SDR dB", clean_si_sdr_db, ((">=", 25.0),)),
+    Behaviour("clean speech, PESQ", clean_pesq, ((">=", 4.0),)),
+    Behaviour("speech level in the mixes, dB", level_db, ((">=", -1.0), ("<=", 1.0))),
+    Behaviour("PESQ change, input 20 dB quieter", pesq_change(-20), (("<", 0.1),)),
+    Behaviour("PESQ change, input 10 dB louder", pesq_change(10), (("<", 0.1),)),
+    Behaviour("first syllable after a pause, mean, dB", onset_db(fmean), ((">=", -1.0),)),
+    Behaviour("first syllable after a pause, worst, dB", onset_db(min), ((">=", -3.0),)),
     Behaviour("white noise alone, reduction dB", noise_reduction_db("white")),
     Behaviour("pink noise alone, reduction dB", noise_reduction_db("pink")),
     Behaviour("fan noise alone, reduction dB", noise_reduction_db("fan")),
-    Behaviour("white noise, kurtosis ratio", musical("white")),
-    Behaviour("pink noise, kurtosis ratio", musical("pink")),
-    Behaviour("fan noise, kurtosis ratio", musical("fan")),
-    Behaviour("quietest frame of a pause, dBFS", quietest_db, ">", -150.0),
-    Behaviour("rooms, SI-SDR gain dB", in_rooms, ">=", 0.0),
+    Behaviour("white noise, kurtosis ratio", musical("white"), (("<=", MOST_MUSICAL),)),
+    Behaviour("pink noise, kurtosis ratio", musical("pink"), (("<=", MOST_MUSICAL),)),
+    Behaviour("fan noise, kurtosis ratio", musical("fan"), (("<=", MOST_MUSICAL),)),
+    Behaviour("quietest frame of a pause, dBFS", quietest_db, ((">", -150.0),)),
+    Behaviour("rooms, SI-SDR gain dB", in_rooms, ((">=", 0.0),)),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,16 +80,15 @@ def onnx_peer(path: Path) -> System:
     return run
 
 
-def systems(model: str | Path) -> dict[str, System]:
-    """Everything that is compared and that is here, by name; `model` as it comes, and without its limit.
+def systems(models: Sequence[str]) -> dict[str, System]:
+    """Everything that is compared and that is here, by name; `models` as they come, and without their limit.
 
-    Beside it stand our other shipped denoisers, then those of others.
+    Beside them stand our other shipped denoisers, then those of others.
     """
-    there: dict[str, System] = {
-        "noisy": lambda noisy: noisy,
-        f"{model}": ours(model),
-        f"{model}, no limit": ours(model, atten_limit_db=None),
-    }
+    there: dict[str, System] = {"noisy": lambda noisy: noisy}
+    for model in models:
+        there[model] = ours(model)
+        there[f"{model}, no limit"] = ours(model, atten_limit_db=None)
     for other in list_models(NET_NAME):
         there.setdefault(other, ours(other))
     if installed("pyrnnoise"):
