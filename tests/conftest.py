@@ -1,6 +1,8 @@
 """Fixtures that several folders use."""
 
 import os
+import shutil
+import subprocess
 import tempfile
 
 import pytest
@@ -33,3 +35,23 @@ def tones(tone_models, monkeypatch, tmp_path):
     monkeypatch.setattr(enrol, "fit_word", fit_tone)
     monkeypatch.setenv("RTAUDIO_WORDS", str(tmp_path / "words"))
     return tmp_path / "words"
+
+
+@pytest.fixture
+def chromium(tmp_path):
+    """Show a page in a real browser: `chromium(file, *flags)` gives what it printed, and its log."""
+    if not shutil.which("chromium") and not os.environ.get("CI"):
+        pytest.skip("chromium is not installed")
+    command = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
+    command += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1000,2600",
+        "--enable-logging=stderr",
+    ]
+
+    def show(file, *flags):
+        done = subprocess.run([*command, *flags, file.as_uri()], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0
+        return done.stdout, done.stderr
+
+    return show

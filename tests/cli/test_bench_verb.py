@@ -3,7 +3,6 @@
 import copy
 import importlib.util
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -598,26 +597,6 @@ def test_different_machines_get_no_ratio_on_the_page(measured):
     assert 'class="comparison"' in html
     assert 'id="comparison"' not in html
     assert "different machines" in html
-
-
-@pytest.fixture
-def chromium(tmp_path):
-    """Show a page in a real browser: `chromium(file, *flags)` gives what it printed, and its log."""
-    if not shutil.which("chromium") and not os.environ.get("CI"):
-        pytest.skip("chromium is not installed")
-    command = ["chromium", "--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
-    command += [
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--window-size=1000,2600",
-        "--enable-logging=stderr",
-    ]
-
-    def show(file, *flags):
-        done = subprocess.run([*command, *flags, file.as_uri()], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0
-        return done.stdout, done.stderr
-
-    return show
 
 
 @pytest.mark.parametrize("dark", [False, True])
