@@ -207,15 +207,16 @@ def show_groups(report: Report, pairs: Sequence[Pair], results: dict[str, Scores
         by_group(report, "kind of noise", kinds, shown, COLUMNS[0])
     if all(pair.speaker for pair in pairs):
         by_group(report, "speaker", [pair.speaker for pair in pairs], shown, COLUMNS[0])
-        by_group(report, "language", [language(pair.speaker) for pair in pairs], shown, COLUMNS[0])
+    languages = [language(pair.speaker) for pair in pairs]
+    if set(languages) - {UNKNOWN}:
+        by_group(report, "language", languages, shown, COLUMNS[0])
 
 
 def show_ages(report: Report, pairs: Sequence[Pair], results: dict[str, Scores]) -> None:
     """What the voices of children and adults gain, and a note of the voices that nobody recorded."""
-    labels = [age_group(pair.speaker) for pair in pairs]
-    for measure in JUDGED if set(labels) - {UNKNOWN} else ():
-        by_group(report, "age", labels, results, measure)
-    if not set(labels) - {UNKNOWN}:
+    for measure in JUDGED if pairs else ():
+        by_group(report, "age", [age_group(pair.speaker) for pair in pairs], results, measure)
+    if not pairs:
         report.note("no recordings of speakers whose age is told: children and adults are not told apart")
     report.note("no recordings of singing: what becomes of it is not measured")
 
