@@ -10,8 +10,10 @@ DESCRIPTION = """\
 Take the noise out of a microphone while you speak, or out of recordings.
 
 Without INPUT: live, from the microphone to the speakers (or to a virtual microphone that other
-programs can pick). While it runs, b toggles bypass and q quits.
-With INPUT: files or folders, of any format, rate and channel count; - is stdin or stdout.
+programs can pick). A microphone of several channels is averaged to one. While it runs, b toggles
+bypass, + and - change the strength, [ and ] the attenuation limit, and q quits.
+With INPUT: files or folders, of any format, rate and channel count, all of which they keep; - is
+stdin or stdout.
 """
 
 

@@ -38,8 +38,8 @@ def gain_reduction_db(stats: StreamStats) -> float:
     return max(0.0, stats.input_db - stats.output_db) if stats.input_db > -90 else 0.0
 
 
-def render(stats: StreamStats, keys: bool) -> Text:
-    """The meters as text of six lines."""
+def render(stats: StreamStats, keys: str, settings: str = "") -> Text:
+    """The meters as text of six lines, and one more for `settings`; `keys` says what they do."""
     from rich.text import Text
 
     minutes, seconds = divmod(int(stats.seconds), 60)
@@ -52,11 +52,12 @@ def render(stats: StreamStats, keys: bool) -> Text:
             "bold red",
         )
     text = Text.assemble(("● ", state[1]), state, f"  {minutes}:{seconds:02}")
-    text.append("   b bypass · q quit\n" if keys else "   Ctrl-C stops\n", "dim")
+    text.append(f"   {keys}\n", "dim")
     for label, db, colour in (("in ", stats.input_db, "yellow"), ("out", stats.output_db, "green")):
         text.append(f"  {label} ▕").append(bar(db), colour).append(f"▏{max(db, -99.9):6.1f} dBFS\n")
     reduction = gain_reduction_db(stats)
     text.append("  cut ▕").append(bar(FLOOR_DB + reduction), "cyan").append(f"▏{reduction:6.1f} dB\n")
+    text.append(f"  {settings}\n" if settings else "")
     share = 100 * stats.compute_us_p50 / stats.deadline_us if stats.deadline_us else 0.0
     times = {"p50": stats.compute_us_p50, "p99": stats.compute_us_p99, "max": stats.compute_us_max}
     text.append("  hop  " + " · ".join(f"{name} {us:.0f}" for name, us in times.items()))
@@ -67,9 +68,12 @@ def render(stats: StreamStats, keys: bool) -> Text:
 
 
 class Meters:
-    """Shows meters that move, on stderr, while it is entered; `show` draws them anew."""
+    """Shows meters that move, on stderr, while it is entered; `show` draws them anew.
 
-    def __init__(self, keys: bool) -> None:
+    - keys: what keys do.
+    """
+
+    def __init__(self, keys: str) -> None:
         self._keys = keys
         self._live: Any = None
 
@@ -84,8 +88,8 @@ class Meters:
         self._live.start()
         return self
 
-    def show(self, stats: StreamStats) -> None:
-        self._live.update(render(stats, self._keys), refresh=True)
+    def show(self, stats: StreamStats, settings: str = "") -> None:
+        self._live.update(render(stats, self._keys, settings), refresh=True)
 
     def print(self, line: str) -> None:
         """A line above the meters."""

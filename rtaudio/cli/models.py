@@ -7,32 +7,54 @@ from typing import Any
 
 from rtaudio.cli.options import Verbs, verb
 
+UNMEASURED = {"compute_us_p50": None, "cpu_share": None}
+"""Of what is no denoiser."""
+
+
+DESCRIPTION = """\
+List the models that come with rtaudio: what they delay and cost, and how they score.
+
+delay      the whole of a denoiser's: its window and look-ahead (--json: delay_ms; latency_ms is the
+           algorithmic part, which is a hop less)
+cost here  median of a hop, and share of a core, measured now, at the pace of live audio, in a second or
+           two for all (--json: compute_us_p50, cpu_share); `rtaudio bench` takes a minute and tells all
+"""
+
 
 def add_parser(verbs: Verbs) -> None:
-    verb(verbs, "models", run, help="list the models that come with rtaudio")
+    verb(
+        verbs,
+        "models",
+        run,
+        help="list the models that come with rtaudio, and what they cost here",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from rtaudio.cli.terminal import console, print_json, table
     from rtaudio.nn.weights import list_models
+    from rtaudio.tasks.cost import hop_costs
 
     models = [_describe(name) for name in list_models()]
+    costs = hop_costs([model["name"] for model in models if model["delay_ms"] is not None])
+    models = [model | costs.get(model["name"], UNMEASURED) for model in models]
     if args.json:
         print_json(models)
         return 0
     shown = table(
-        "Models", "name", "for", "latency", "parameters", "size", "licence", "scores", right=(2, 3, 4)
+        "Models", "name", "for", "delay", "cost here", "parameters", "licence", "scores", right=(2, 3, 4)
     )
     for model in models:
         scores = "\n".join(f"{name} {value}" for name, value in _flat(model["scores"]))
-        latency = f"{model['latency_ms']:.0f} ms" if model["latency_ms"] is not None else ""
-        size = f"{model['bytes'] / 1e6:.1f} MB"
+        delay = f"{model['delay_ms']:.0f} ms" if model["delay_ms"] is not None else ""
         shown.add_row(
             model["name"],
             model["net"],
-            latency,
-            f"{model['parameters']:,}",
-            size,
+            delay,
+            _cost(model),
+            f"{model['parameters']:,}\n{model['bytes'] / 1e6:.1f} MB",
             str(model["licence"]),
             scores,
         )
@@ -41,6 +63,12 @@ def run(args: argparse.Namespace) -> int:
     for model in models:
         print(f"card: {model['card_file']}")
     return 0
+
+
+def _cost(model: dict[str, Any]) -> str:
+    if model["compute_us_p50"] is None:
+        return ""
+    return f"{model['compute_us_p50']:.0f} µs a hop\n{100 * model['cpu_share']:.1f} % of a core"
 
 
 def _scores_of_run(run: dict[str, Any]) -> dict[str, Any]:
@@ -55,13 +83,15 @@ def _describe(name: str) -> dict[str, Any]:
 
     path = find_weights(name)
     weights = load_weights(path)
-    latency_ms = None
+    latency_ms = delay_ms = None
     if weights.net == "denoise":  # what only listens delays nothing
         config = DenoiseConfig(**weights.config)
         latency_ms = 1000 * config.latency / config.sample_rate
+        delay_ms = latency_ms + 1000 * config.hop_length / config.sample_rate
     return {
         "name": name,
         "net": weights.net,
+        "delay_ms": delay_ms,
         "latency_ms": latency_ms,
         "parameters": sum(tensor.size for tensor in weights.tensors.values()),
         "bytes": path.stat().st_size,

@@ -7,10 +7,11 @@ import sys
 import time
 from typing import Any
 
+from rtaudio.cli.dials import Dials
 from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.keys import Keys
 from rtaudio.cli.meters import Meters, trouble
-from rtaudio.cli.terminal import console, table
+from rtaudio.cli.terminal import console, note, table
 from rtaudio.engine.live import LiveEngine
 
 REFRESH_S = 0.125
@@ -30,9 +31,11 @@ def watch(
     stage in Python did). Meters are shown only where stderr is a terminal.
     """
     ends = time.monotonic() + duration_s if duration_s is not None else None
+    dials = Dials(engine.stage)
     with contextlib.ExitStack() as stack:
         keys = stack.enter_context(Keys())
-        shown = stack.enter_context(Meters(keys.listening)) if meters and sys.stderr.isatty() else None
+        moving = meters and sys.stderr.isatty()
+        shown = stack.enter_context(Meters(_help(dials, keys.listening))) if moving else None
         while True:
             left_s = REFRESH_S if ends is None else min(REFRESH_S, ends - time.monotonic())
             if left_s <= 0:
@@ -44,12 +47,19 @@ def watch(
                 return "quit"
             if key == "b":
                 engine.bypass = not engine.bypass
+            if dials.turn(key) and shown is None:
+                note(dials.told)
             if shown is not None:
-                shown.show(engine.stats())
+                shown.show(engine.stats(), dials.told)
             if engine.failure is not None:
                 return "failed"
             if engine.wait(0):
                 return "finished"
+
+
+def _help(dials: Dials, listening: bool) -> str:
+    """What keys do, or what ends the stream where there are none."""
+    return " · ".join(filter(None, ("b bypass", dials.keys, "q quit"))) if listening else "Ctrl-C stops"
 
 
 def summary(engine: LiveEngine, ended: str, **more: Any) -> dict[str, Any]:

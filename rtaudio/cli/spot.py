@@ -52,7 +52,7 @@ def _add_words(group: argparse._ArgumentGroup) -> None:
         "--false-accepts",
         type=per_hour,
         metavar="0.5/h",
-        help="the thresholds that were measured to keep to it",
+        help="the thresholds that keep to it, of those there are: for 0.5/h and 2/h",
     )
     group.add_argument(
         "--patience", type=count, default=None, metavar="N", help="frames a score is averaged over"

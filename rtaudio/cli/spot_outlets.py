@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from rtaudio.tasks.spot import Vocabulary, build_listener, build_spotter, spotte
 def listener_builder(args: argparse.Namespace) -> Callable[[int], Listen]:
     """What builds, for sound at a given rate, the listener that the arguments ask for."""
     vocabulary = Vocabulary(args.model) if args.model else Vocabulary()
+    warn = functools.cache(note)  # once, however many listeners are built
 
     def build(sample_rate: int) -> Listen:
         spotter = build_spotter(
@@ -31,6 +33,7 @@ def listener_builder(args: argparse.Namespace) -> Callable[[int], Listen]:
             refractory_ms=args.refractory or DEFAULT_REFRACTORY_MS,
             gate=args.vad,
             vocabulary=vocabulary,
+            warn=warn,
         )
         return build_listener(spotter, sample_rate, denoise=args.denoise)
 

@@ -80,11 +80,14 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         raise MissingLibraryError(f"training needs {' and '.join(missing)}: pip install 'rtaudio[train]'")
     from rtaudio.cli.terminal import console, print_json
+    from rtaudio.nn.torch.cuda import cuda_device
     from rtaudio.nn.weights import find_weights
     from rtaudio.training.denoise import TrainPaths, train_denoise
     from rtaudio.training.loop import RunConfig
     from rtaudio.training.recipes import load_recipe
 
+    if args.device == "cuda":
+        cuda_device("--device cuda")  # refused before recordings are decoded
     out = args.out or Path("runs") / (Path(args.model).stem if args.net == "denoise" else args.net)
     paths = TrainPaths(args.data, out, args.cache or out / "cache")
     batch = RunConfig.batch if args.net == "denoise" else SPEECH_BATCH

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -40,11 +40,13 @@ class WordHead:
 
     - weight: `(TAPS * size,)` float32, oldest embedding first; bias: added to their product.
     - threshold: the score 0..1 to detect at, for the false-accept rate it was fitted to.
+    - thresholds: the same by false accepts an hour, as far as they are known.
     """
 
     weight: NDArray[np.float32]
     bias: float
     threshold: float
+    thresholds: Mapping[float, float] = field(default_factory=dict)
 
 
 class WordNet(EmbeddingNet):

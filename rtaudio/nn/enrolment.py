@@ -42,6 +42,8 @@ FITTED_SHARE = 3
 """One negative in so many is fitted against (neighbours are nearly alike); all set the threshold."""
 PEAKS = 30
 """Highest scores of the negatives, at least a second apart, whose tail gives the threshold."""
+RATES = (0.5, 2.0)
+"""False accepts an hour whose thresholds are told beside that of the rate asked for, as of built-in words."""
 SURE = 4.0
 """Logit the median example of a word is scaled to; the threshold lies at 0."""
 
@@ -142,10 +144,21 @@ def fit_word(
     counts = np.repeat(np.ones(len(clips)) if shares is None else shares, [len(one) for one in found])
     examples, windows = np.concatenate(found), negatives.windows()
     weight, bias = fit_discriminant(examples, np.concatenate(windows)[::FITTED_SHARE], counts)
-    limit = tail_threshold([x @ weight + bias for x in windows], negatives.hours, false_accepts_per_hour)
+    scores = [x @ weight + bias for x in windows]
+    limits = {
+        rate: tail_threshold(scores, negatives.hours, rate) for rate in (*RATES, false_accepts_per_hour)
+    }
+    limit = limits[false_accepts_per_hour]
     ahead = float(np.median(examples @ weight + bias)) - limit
     scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(float(np.linalg.norm(weight)), 1e-9)
-    return WordHead((scale * weight).astype(np.float32), float(scale * (bias - limit)), 0.5)
+    thresholds = {rate: _score(scale * (other - limit)) for rate, other in limits.items()}
+    bias = float(scale * (bias - limit))
+    return WordHead((scale * weight).astype(np.float32), bias, thresholds[false_accepts_per_hour], thresholds)
+
+
+def _score(logit: float) -> float:
+    """The sigmoid; never 0, which is no threshold."""
+    return max(0.5 + 0.5 * math.tanh(logit / 2), 1e-6)
 
 
 def alike(

@@ -108,7 +108,7 @@ def run_bench(
     _check_asked(settings, subjects)
     owners = [subject for subject in subjects for _ in subject.backends]
     backends = [backend for subject in subjects for backend in subject.backends]
-    here = environment()
+    here = environment(cuda="cuda" in settings.devices)
     round_trip = _round_trip(settings)
     timed = [(backend, owner.period_ns) for backend, owner in zip(backends, owners, strict=True)]
     measurement, parts = Measurement(timed, settings.duration_s), Parts(progress, settings.whole_s)

@@ -40,25 +40,30 @@ class Measurement:
 
     - subjects: backends, each with the ns between its hops.
     - seconds: paced time in all, shared out evenly.
+    - rounds: turns each gets.
     """
 
     def __init__(
-        self, subjects: Sequence[tuple[Backend, int]], seconds: float, hang_s: float = HANG_S
+        self,
+        subjects: Sequence[tuple[Backend, int]],
+        seconds: float,
+        hang_s: float = HANG_S,
+        rounds: int = ROUNDS,
     ) -> None:
         self.runs = [Runs(b.name, b.gil_free, b.stages, period_ns) for b, period_ns in subjects]
         self.priority = PriorityResult(reason="not asked for")
-        self._subjects, self._hang_s, self._stopped = subjects, hang_s, False
+        self._subjects, self._hang_s, self._rounds, self._stopped = subjects, hang_s, rounds, False
         self._error: Exception | None = None
-        share_ns = seconds * 1e9 / (ROUNDS * len(subjects))
+        share_ns = seconds * 1e9 / (rounds * len(subjects))
         self._hops = [max(1, round(share_ns / period_ns)) for _, period_ns in subjects]
         paced_ns = [hops * period_ns for hops, (_, period_ns) in zip(self._hops, subjects, strict=True)]
-        self._seconds, self._energy = ROUNDS * sum(paced_ns) / 1e9, EnergyMeter()
+        self._seconds, self._energy = rounds * sum(paced_ns) / 1e9, EnergyMeter()
 
     def run(self, progress: Progress = lambda share: None, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Measure until done, or until `wanted` says no; False in that case, with what there is kept."""
         begun = time.monotonic()
         backends = [backend for backend, _ in self._subjects]
-        turns: Turns = list(zip(backends, self.runs, self._hops, strict=True)) * ROUNDS
+        turns: Turns = list(zip(backends, self.runs, self._hops, strict=True)) * self._rounds
         while turns and not self._stopped:
             thread = threading.Thread(target=self._take, args=(turns,), daemon=True)
             thread.start()

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rtaudio.errors import RtaudioError
+from rtaudio.tasks.machine import machine, versions_line
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -39,6 +40,10 @@ def run_checks() -> Iterator[Check]:
             yield Check(name, "fail", str(error))
         except Exception as error:  # a checker that fails is a finding, not a crash
             yield Check(name, "fail", f"{type(error).__name__}: {error}")
+
+
+def _rtaudio(name: str) -> Check:
+    return Check(name, "ok", versions_line(machine()).removeprefix(f"{name} "))
 
 
 def _processor(name: str) -> Check:
@@ -163,6 +168,7 @@ def _live_path(name: str) -> Check:
 
 
 CHECKS: dict[str, Callable[[str], Check]] = {
+    "rtaudio": _rtaudio,
     "processor": _processor,
     "PortAudio": _portaudio,
     "devices": _devices,

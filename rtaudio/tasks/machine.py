@@ -9,6 +9,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from rtaudio import __version__
+
 FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd")  # what our kernels can use
 PACKAGES = ("numpy", "numba", "torch", "onnxruntime")  # versions that change the numbers
 
@@ -25,20 +27,23 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "flags": [flag for flag in FLAGS if flag in flags],
         "os": f"{platform.system()} {platform.release()}",
+        "rtaudio": __version__,
         "python": platform.python_version(),
         **{name: version for name in PACKAGES if (version := installed(name))},
     }
 
 
-def environment() -> dict[str, Any]:
+def environment(*, cuda: bool = False) -> dict[str, Any]:
     """`machine`, and what else tells two measurements apart.
 
-    `id` is a hash of the system's own identity, "" where it has none; `load_average` is how many
-    programs wanted to run in the last minute.
+    With `cuda`, `gpu` is the name of the GPU that torch sees, if it sees one. `id` is a hash of the
+    system's own identity, "" where it has none; `load_average` is how many programs wanted to run in
+    the last minute.
     """
     identity = _read(MACHINE_ID)
     return {
         **machine(),
+        **(_gpu() if cuda else {}),
         "id": hashlib.sha256(f"rtaudio {identity}".encode()).hexdigest()[:12] if identity else "",
         "governor": _read(GOVERNOR) or "not told",
         "kernel": platform.version(),
@@ -56,9 +61,14 @@ def same_machine(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def machine_line(info: dict[str, Any]) -> str:
     """A `machine` in one line."""
-    versions = ", ".join(f"{name} {info[name]}" for name in ("python", *PACKAGES) if name in info)
     flags = " ".join(info["flags"]) or "no wide vectors"
-    return f"{info['cpu']}, {info['cores']} cores ({flags}); {info['os']}; {versions}"
+    gpu = f"{info['gpu']}; " if "gpu" in info else ""
+    return f"{info['cpu']}, {info['cores']} cores ({flags}); {gpu}{info['os']}; {versions_line(info)}"
+
+
+def versions_line(info: dict[str, Any]) -> str:
+    """What of a `machine` is software that it can be installed with in another version."""
+    return ", ".join(f"{name} {info[name]}" for name in ("rtaudio", "python", *PACKAGES) if name in info)
 
 
 def installed(package: str) -> str | None:
@@ -67,6 +77,13 @@ def installed(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _gpu() -> dict[str, str]:
+    from rtaudio.nn.torch.cuda import gpu_name
+
+    name = gpu_name()
+    return {"gpu": name} if name else {}
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,7 @@ def build_spotter(
     refractory_ms: float = DEFAULT_REFRACTORY_MS,
     gate: bool = False,
     vocabulary: Vocabulary | None = None,
+    warn: Callable[[str], object] = warnings.warn,
 ) -> Spotter:
     """A spotter of built-in and of one's own words, in spectra of sound at `sample_rate`.
 
@@ -91,11 +93,13 @@ def build_spotter(
     - threshold: for all words, or by word; others are at their own.
     - false_accepts: most false accepts an hour that a word's own threshold was measured at.
     - gate: run the nets only where there is speech.
+    - warn: told which of one's own words no threshold is known of for `false_accepts`; theirs stays.
 
     Raises ConfigError for unknown words and values out of range, WeightsError for damaged files.
     """
     vocabulary = vocabulary or Vocabulary()
     chosen = vocabulary.choose(keywords)
+    asked = _asked(threshold, chosen)
     nets: list[NativeStage] = []
     names: list[str] = []
     thresholds: dict[str, float] = {}
@@ -107,7 +111,13 @@ def build_spotter(
         nets.append(_word_net(own))
         names += [word.name for word in own]
         thresholds |= {word.name: word.head.threshold for word in own}
-    thresholds |= _asked(threshold, chosen)
+        if false_accepts is not None:
+            theirs = {word.name: _within(word.head.thresholds, false_accepts) for word in own}
+            thresholds |= {name: told for name, told in theirs.items() if told is not None}
+            _warn_of(
+                [name for name in theirs if theirs[name] is None and name not in asked], false_accepts, warn
+            )
+    thresholds |= asked
     spotter = Spotter(
         nets,
         names,
@@ -141,11 +151,26 @@ def _own_threshold(weights: Weights, word: str, false_accepts: float | None) -> 
         if false_accepts is not None:
             raise ConfigError(f"the model doesn't say what threshold keeps {word!r} to so few false accepts")
         return 0.5
-    within = [rate for rate in measured if rate <= (false_accepts or DEFAULT_FALSE_ACCEPTS)]
-    if not within:
+    threshold = _within(measured, false_accepts or DEFAULT_FALSE_ACCEPTS)
+    if threshold is None:
         rates = ", ".join(f"{rate:g}" for rate in sorted(measured))
         raise ConfigError(f"{word!r} was measured at {rates} false accepts an hour, not at {false_accepts:g}")
-    return measured[max(within)]
+    return threshold
+
+
+def _within(measured: Mapping[float, float], false_accepts: float) -> float | None:
+    """The threshold of the highest rate up to `false_accepts`; None where none is that low."""
+    rates = [rate for rate in measured if rate <= false_accepts]
+    return measured[max(rates)] if rates else None
+
+
+def _warn_of(names: Sequence[str], false_accepts: float, warn: Callable[[str], object]) -> None:
+    """Say of which words no threshold is known for a rate, if of any."""
+    if names:
+        warn(
+            f"no threshold for {false_accepts:g} false accepts an hour is known of {', '.join(names)}, "
+            f"which stay at their own; `rtaudio enroll --false-accepts {false_accepts:g}` teaches them anew"
+        )
 
 
 def _word_net(words: Sequence[UserWord]) -> WordNet:

@@ -89,8 +89,21 @@ def read_word(path: str | Path) -> UserWord:
         plain_name(name)
     except ConfigError as error:
         raise WeightsError(f"{path}: {error}") from None
-    head = WordHead(tensors["weight"], float(tensors["bias"][0]), threshold)
+    thresholds = _thresholds(path, config.get("thresholds", {}))
+    head = WordHead(tensors["weight"], float(tensors["bias"][0]), threshold, thresholds)
     return UserWord(name, head, str(config.get("embedding")), weights.card)
+
+
+def _thresholds(path: str | Path, told: Any) -> dict[float, float]:
+    """A word's thresholds by false accepts an hour; none in files from before they were kept."""
+    try:
+        thresholds = {float(rate): threshold for rate, threshold in told.items()}
+    except (AttributeError, ValueError):
+        thresholds = {0.0: told}
+    valid = [rate > 0 and isinstance(value, float) and 0 < value <= 1 for rate, value in thresholds.items()]
+    if not all(valid):
+        raise WeightsError(f"{path}: its thresholds by false accepts an hour are not valid: {told}")
+    return thresholds
 
 
 def check_folder() -> Path:
@@ -110,7 +123,12 @@ def save_word(word: UserWord) -> Path:
     Raises ConfigError where the folder can't be written.
     """
     folder = check_folder()
-    config = {"name": word.name, "threshold": float(word.head.threshold), "embedding": word.embedding}
+    config = {
+        "name": word.name,
+        "threshold": float(word.head.threshold),
+        "thresholds": {str(rate): float(threshold) for rate, threshold in word.head.thresholds.items()},
+        "embedding": word.embedding,
+    }
     tensors = {"weight": word.head.weight, "bias": np.array([word.head.bias], np.float32)}
     try:
         return save_weights(folder / f"{word.name}.npz", NET_NAME, config, tensors, **word.card)

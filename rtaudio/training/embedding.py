@@ -57,7 +57,7 @@ class Classifier(nn.Module):
     def loss(self, logits: Tensor, places: Tensor) -> Tensor:
         """Softmax over cosines, the right one less a margin, at a few strides after each word's end."""
         number, end = places.unbind(1)
-        at = (end // self.config.stride)[:, None] + torch.tensor(AFTER)
+        at = (end // self.config.stride)[:, None] + torch.tensor(AFTER, device=end.device)
         at = at.clamp_max(logits.shape[1] - 1)
         chosen = functional.normalize(
             logits.gather(1, at[:, :, None].expand(-1, -1, logits.shape[2])), dim=-1
@@ -114,7 +114,7 @@ class EmbeddingLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.items.batch((self.run.seed, number), self.run.batch)
-        return self._training_features(self.net.trunk, spectra, number), places
+        return self._training_features(self.net.trunk, spectra, number), places.to(self.device)
 
     def _loss(self, features: Tensor, places: Tensor) -> Tensor:
         trunk = self.net.trunk
@@ -143,7 +143,7 @@ class EmbeddingLoop(SpeechLoop):
     def finish(self, folder: Path) -> dict[str, Any]:
         """The bundled negatives, and what the net was trained on."""
         net = self.speech_net
-        tensors = {name: tensor.float().numpy() for name, tensor in net.state_dict().items()}
+        tensors = {name: tensor.float().cpu().numpy() for name, tensor in net.state_dict().items()}
         native = EmbeddingNet(net.config, tensors)
         streams = []
         for number in range(NEGATIVE_STREAMS):

@@ -164,7 +164,7 @@ def keyword_loss(logits: Tensor, places: Tensor, stride: int) -> Tensor:
     those are rare; about its end the `PLATEAU` best frames count.
     """
     word, _, end = places.unbind(1)
-    t = torch.arange(logits.shape[1])
+    t = torch.arange(logits.shape[1], device=logits.device)
     since = t[None] - (end // stride)[:, None]
     within = (since >= -EARLY) & (since < LATE)
     spare = (since >= -TENTATIVE) & (since < REST)
@@ -206,7 +206,7 @@ class KeywordLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, places = self.streams.batch((self.run.seed, number), self.run.batch)
-        return self._training_features(self.net, spectra, number), places
+        return self._training_features(self.net, spectra, number), places.to(self.device)
 
     def _loss(self, features: Tensor, places: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -216,7 +216,8 @@ class KeywordLoop(SpeechLoop):
     def _validation(self, store: ClipStore, spoken: SpokenConfig, items: int) -> tuple[Tensor, Tensor]:
         streams = SpokenStreams(store, "valid", self.net.config.words, spoken, 1)  # type: ignore[attr-defined]
         batches = [streams.batch((2**31, number), 48) for number in range(items // 48)]
-        return torch.cat([features_of(self.net, x) for x, _ in batches]), torch.cat([p for _, p in batches])
+        features = torch.cat([features_of(self.net, x) for x, _ in batches])
+        return features, torch.cat([places for _, places in batches]).to(self.device)
 
     def hears(self, clip: Clip) -> bool:
         return not clip.synthetic or wanted(clip, self.net.config.words)  # type: ignore[attr-defined]
@@ -232,7 +233,7 @@ def found_percent(logits: Tensor, places: Tensor, stride: int, per_hour: float =
     """Words found, in percent, each word's threshold at `per_hour` false accepts of its own."""
     smooth = functional.avg_pool1d(logits.transpose(1, 2), 3, 1).transpose(1, 2)
     word, _, end = places.unbind(1)
-    since = torch.arange(smooth.shape[1])[None] + 2 - (end // stride)[:, None]
+    since = torch.arange(smooth.shape[1], device=smooth.device)[None] + 2 - (end // stride)[:, None]
     found: list[Any] = []
     for k in range(logits.shape[2]):
         said_here = word == k

@@ -88,7 +88,8 @@ class SpeechTraining(Protocol):
 
 
 def features_of(net: SpeechNet, spectra: Tensor) -> Tensor:
-    """Features `(B, T, n_bands)` of spectra, from a stream's start."""
+    """Features `(B, T, n_bands)` of spectra, from a stream's start; on the net's device."""
+    spectra = spectra.to(net.bands.device)
     return over_level(spectra, net.initial_state(len(spectra)).level, net.bands, net.config)[0]
 
 
@@ -144,7 +145,9 @@ def train_speech(
 
 def export(loop: SpeechLoop, store: ClipStore, path: Path) -> Path:
     """Write the averaged weights and where they came from."""
-    tensors = {name: tensor.detach().float().numpy() for name, tensor in loop.speech_net.state_dict().items()}
+    tensors = {
+        name: tensor.detach().float().cpu().numpy() for name, tensor in loop.speech_net.state_dict().items()
+    }
     progress, config = loop.progress, loop.speech_net.config
     last = progress.history[-1] if progress.history else {}
     spent = {"seed": loop.run.seed, "hours": round(progress.elapsed_s / 3600, 3), **last}

@@ -145,7 +145,8 @@ class VadLoop(SpeechLoop):
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
         spectra, labels = self.items.batch((self.run.seed, number), self.run.batch)
-        return self._training_features(self.net, spectra, number), _by_stride(labels, self.net.config.stride)
+        labels = _by_stride(labels, self.net.config.stride)
+        return self._training_features(self.net, spectra, number), labels.to(self.device)
 
     def _loss(self, features: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -158,7 +159,7 @@ class VadLoop(SpeechLoop):
     def score(self) -> float:
         logits = outputs_of(self.average, self._features)[:, :, 0]
         labels = _by_stride(self._labels, self.average.config.stride)
-        return 100 * auc(logits.numpy().ravel(), labels.numpy().ravel() > 0.5)
+        return 100 * auc(logits.cpu().numpy().ravel(), labels.numpy().ravel() > 0.5)
 
 
 def _by_stride(labels: Tensor, stride: int) -> Tensor:

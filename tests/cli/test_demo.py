@@ -78,13 +78,15 @@ def test_meters_show_levels_and_trouble():
     assert meters.bar(-200) == " " * meters.BAR
     assert meters.bar(0) == meters.bar(10) == "█" * meters.BAR
     assert meters.bar(-30).strip() == "█" * (meters.BAR // 2)
-    quiet = meters.render(StreamStats(), True).plain
+    quiet = meters.render(StreamStats(), "b bypass").plain
     assert "live" in quiet
     assert "b bypass" in quiet
-    busy = meters.render(StreamStats(input_overflows=2, output_underflows=1, overload_level=3), False).plain
+    assert quiet.count("\n") == 5
+    assert "\n  limit 24 dB\n" in meters.render(StreamStats(), "", "limit 24 dB").plain
+    busy = meters.render(StreamStats(input_overflows=2, output_underflows=1, overload_level=3), "").plain
     assert "device xruns 3" in busy
     assert "overload" in busy
-    assert "BYPASS" in meters.render(StreamStats(bypass=True), False).plain
+    assert "BYPASS" in meters.render(StreamStats(bypass=True), "").plain
 
 
 def test_heard_is_padded_where_the_device_stopped_early():

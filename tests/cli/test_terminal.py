@@ -66,6 +66,18 @@ def test_keys_toggle_bypass_and_quit(model, tmp_path, terminal):
     assert termios.tcgetattr(theirs) == before
 
 
+def test_keys_turn_the_dials(model, tmp_path, terminal):
+    ours, theirs = terminal
+    with start_at(theirs, "demo", "--model", model, "--out-dir", tmp_path) as process:
+        read_until(ours, "+- strength")
+        for key, told in ((b"-", "strength 0.9 · limit 24 dB"), (b"[", "strength 0.9 · limit 21 dB")):
+            os.write(ours, key)
+            read_until(ours, told)
+        os.write(ours, b"q")
+        process.stdout.read()
+    assert process.returncode == 0
+
+
 def test_ctrl_c_at_the_terminal(model, tmp_path, terminal):
     ours, theirs = terminal
     before = termios.tcgetattr(theirs)

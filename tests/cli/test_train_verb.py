@@ -49,3 +49,11 @@ def test_json_is_all_there_is_on_stdout(tmp_path, capsys, monkeypatch, net):
     out, err = capsys.readouterr()
     assert json.loads(out) == {"net": net, "out": str(tmp_path), "history": [{"step": 1}]}
     assert err == "step 1\n"
+
+
+def test_a_gpu_that_is_not_there_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["train", "vad", "--data", str(tmp_path), "--device", "cuda"]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("rtaudio: --device cuda: torch")
+    assert error.count("\n") == 1

@@ -1,7 +1,9 @@
 import json
+import re
 
 import pytest
 
+from rtaudio import __version__
 from rtaudio.cli.main import VERBS
 from rtaudio.cli.train import NETS
 from rtaudio.errors import MissingLibraryError
@@ -22,8 +24,10 @@ def test_doctor_finds_out_about_everything(rtaudio, quick):
     code, out, _ = rtaudio("doctor", "--json")
     told = json.loads(out)
     levels = {check["name"]: check["level"] for check in told["checks"]}
+    texts = {check["name"]: check["text"] for check in told["checks"]}
     assert levels["models"] == "ok"
-    assert simd_int8.DOT4_KIND in told["checks"][0]["text"]
+    assert simd_int8.DOT4_KIND in texts["processor"]
+    assert texts["rtaudio"].startswith(f"{__version__}, python 3.")
     assert levels["live path, 3 s"] in ("ok", "warn")
     assert code == (0 if told["healthy"] else 3)
     assert all(check["mend"] for check in told["checks"] if check["level"] == "warn")
@@ -42,13 +46,19 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(rtaudio, quick, monkeypat
 
 def test_models_tells_what_they_cost(rtaudio):
     code, out, _ = rtaudio("models", "--json")
-    (standard,) = [model for model in json.loads(out) if model["name"] == "standard"]
+    told = {model["name"]: model for model in json.loads(out)}
+    standard = told["standard"]
     assert code == 0
     assert standard["bytes"] <= 5_000_000
     assert standard["latency_ms"] == 10.0
+    delays = {name: model["delay_ms"] for name, model in told.items() if model["delay_ms"] is not None}
+    assert delays == {"standard": 20.0, "cnn": 20.0, "low-latency": 8.0}
+    assert all((model["compute_us_p50"] or 0) > 0 for model in told.values() if model["name"] in delays)
+    assert all((model["cpu_share"] or 0) > 0 for model in told.values() if model["name"] in delays)
+    assert told["vad"]["compute_us_p50"] is told["vad"]["cpu_share"] is None
     assert standard["int8_kernels"] in simd_int8.DOT4
     shown = rtaudio("models")[1]
-    assert "standard" in shown
+    assert re.search(r"standard +denoise +20 ms +\d+ µs a hop", shown)
     assert f": {simd_int8.DOT4_KIND}\n" in shown
 
 

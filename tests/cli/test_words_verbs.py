@@ -60,6 +60,15 @@ def test_a_word_taught_from_files_is_spotted(rtaudio, takes, tmp_path):
     assert sorted(os.listdir(tmp_path / "words")) == ["good_morning.npz"]  # and no sound
 
 
+def test_a_rate_that_a_word_does_not_tell_of_is_said(rtaudio, takes):
+    rtaudio("enroll", "beep", "--from", *takes)  # by a stand-in that gives one threshold alone
+    code, _, err = rtaudio("spot", *takes, "--keywords", "beep", "--false-accepts", "2/h")
+    assert code == 0
+    assert err.splitlines()[0].startswith(
+        "rtaudio: no threshold for 2 false accepts an hour is known of beep,"
+    )
+
+
 def test_one_recording_is_enough_and_said_to_be_little(rtaudio, takes):
     code, out, err = rtaudio("enroll", "beep", "--from", takes[0], "--json")
     assert code == 0

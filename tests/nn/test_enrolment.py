@@ -114,6 +114,18 @@ def test_fewer_false_accepts_ask_for_more(weights, negatives):
     assert counts[1] <= counts[0]
 
 
+def test_thresholds_of_other_rates_are_those_a_word_fitted_to_them_has(weights, negatives):
+    rates, peaks = (2.0, 0.5), []
+    for rate in rates:
+        head = fit_word([word(MELODY)], false_accepts_per_hour=rate, weights=weights, negatives=negatives)
+        assert head.threshold == head.thresholds[rate] == 0.5
+        assert head.thresholds[0.5] > head.thresholds[2.0]
+        for other in rates:  # as an output of the discriminant, before it is scaled to a score
+            logit = np.log(head.thresholds[other] / (1 - head.thresholds[other]))
+            peaks.append((logit - head.bias) / np.linalg.norm(head.weight))
+    assert peaks[:2] == pytest.approx(peaks[2:], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("wave", "wrong"),
     [

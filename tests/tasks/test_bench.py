@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from rtaudio import __version__
 from rtaudio.errors import ConfigError
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
@@ -15,7 +16,7 @@ from rtaudio.tasks.bench_compare import compare, read_report
 from rtaudio.tasks.bench_ratio import BESIDE, LEAST_ROUNDS, beside, draw, resampled
 from rtaudio.tasks.bench_subject import IN_TURN, Subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, grouped, judge, percentiles, summarise
-from rtaudio.tasks.machine import environment, same_machine
+from rtaudio.tasks.machine import environment, machine_line, same_machine
 
 PERIOD_NS = 10_000_000
 
@@ -255,6 +256,18 @@ def test_machines_are_told_apart():
     assert same_machine(here, dict(here))
     assert same_machine({**here, "id": ""}, {**here, "id": "b"})
     assert not same_machine(here, {**here, "cores": 1000})
+
+
+def test_a_measurement_says_by_which_rtaudio_and_gpu_it_was_made(monkeypatch):
+    pytest.importorskip("torch")
+    assert f"; rtaudio {__version__}, python 3." in machine_line(environment())
+    for seen in (False, True):
+        monkeypatch.setattr("torch.cuda.is_available", lambda seen=seen: seen)
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda: "Abacus 9000")
+        here = environment(cuda=True)
+        assert here.get("gpu") == ("Abacus 9000" if seen else None)
+        assert ("); Abacus 9000; " in machine_line(here)) == seen
+    assert "gpu" not in environment()
 
 
 def test_other_files_are_refused_as_reports(tmp_path):

@@ -13,6 +13,7 @@ from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
 from rtaudio.tasks.bench_backends import NativeBackend, stage_backend
 from rtaudio.tasks.bench_measure import ROUNDS, WARM_HOPS, Measurement
+from rtaudio.tasks.cost import hop_costs
 from rtaudio.tasks.energy import EnergyMeter
 from tests.stuck import Stuck
 
@@ -70,6 +71,16 @@ def given_up():
 
 def counts(runs):
     return [len(times.marks) for times in runs.warm], [len(times.marks) for times in runs.paced]
+
+
+def test_there_may_be_fewer_turns_of_more_hops():
+    measurement = Measurement([(native(), PERIOD_NS)], 0.006, rounds=2)
+    assert measurement.run()
+    assert counts(measurement.runs[0]) == ([WARM_HOPS] * 2, [30] * 2)
+
+
+def test_no_model_costs_nothing():
+    assert hop_costs([]) == {}
 
 
 def test_backends_take_turns_each_at_its_own_pace():

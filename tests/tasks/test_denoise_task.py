@@ -71,6 +71,41 @@ def test_parameters_change_while_running(model):
     assert denoiser_of(pipeline).params["strength"] == 0.5
 
 
+def roughness(x):
+    """Largest step of the slope, from sample to sample to sample: what a click is made of."""
+    return np.abs(np.diff(x, 2)).max()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stage: set_strength(stage, 0),
+        lambda stage: set_strength(stage, 0.9),
+        lambda stage: set_atten_limit(stage, 0),
+        lambda stage: set_atten_limit(stage, 21),
+    ],
+)
+def test_a_change_while_running_is_no_click(model, change):
+    """Overlap-add smooths it: the gains of one hop fade into those of the next."""
+    hop, turned, n_hops = 480, 20, 40
+    t = np.arange(n_hops * hop)
+    tone = (0.5 * np.cos(2 * np.pi * t / hop)).astype(np.float32)  # loudest where hops meet
+    stage = build_denoiser(model)
+    denoiser_of(stage).arena["gains"][:] = 0  # all that is heard is what strength and limit leave
+    held, out = stage.step_at(HOLD), np.empty((n_hops, hop), np.float32)
+    for k, (x, y) in enumerate(zip(tone.reshape(-1, hop), out, strict=True)):
+        if k == turned:
+            before = out[:k].copy()
+            change(stage)
+        step_arrays(*held, hop, hop, x, y)
+    before, after = out[2:turned].ravel(), out[turned + 2 :].ravel()
+    around = out[turned - 1 : turned + 3].ravel()
+    limit = 3 * max(roughness(before), roughness(after))
+    assert level(after) > 1.2 * level(before)
+    assert roughness(around) < limit
+    assert roughness(np.concatenate([before, after])) > limit  # had it come from one sample to the next
+
+
 @pytest.mark.parametrize("change", [{"strength": 1.5}, {"strength": float("nan")}, {"atten_limit_db": -1}])
 def test_values_out_of_range_are_named(model, change):
     with pytest.raises(ConfigError, match=next(iter(change))):

@@ -25,7 +25,7 @@ from rtaudio.tasks.words import (
 @pytest.fixture
 def word(tones):
     embedding = load_weights(find_weights("embedding"))
-    head = WordHead(np.linspace(-1, 1, TAPS * 3, dtype=np.float32), 0.25, 0.5)
+    head = WordHead(np.linspace(-1, 1, TAPS * 3, dtype=np.float32), 0.25, 0.5, {0.5: 0.5, 2.0: 0.3})
     return UserWord("good_morning", head, digest(embedding.tensors), {"recordings": 3})
 
 
@@ -34,6 +34,7 @@ def test_a_word_is_kept_and_read_back(word):
     got = load_word("Good Morning")
     np.testing.assert_array_equal(got.head.weight, word.head.weight)
     assert (got.name, got.head.bias, got.head.threshold) == ("good_morning", 0.25, 0.5)
+    assert got.head.thresholds == {0.5: 0.5, 2.0: 0.3}
     assert (got.embedding, got.card) == (word.embedding, word.card)
     assert word_names() == ["good_morning"]
 
@@ -43,6 +44,39 @@ def test_it_is_spotted_beside_the_built_in_words(word):
     assert Vocabulary().choose(None) == ("low", "high", "good_morning")
     assert build_spotter().words == ("low", "high", "good_morning")
     assert build_spotter(["good morning"]).words == ("good_morning",)  # one net only
+
+
+def old(word, name):
+    """A word from before thresholds of several rates were kept."""
+    return UserWord(name, WordHead(word.head.weight, word.head.bias, 0.6), word.embedding)
+
+
+def test_its_threshold_is_that_of_the_rate_asked_for(word):
+    save_word(word)
+    asked = {None: 0.5, 0.5: 0.5, 1.0: 0.5, 2.0: 0.3, 9.0: 0.3}
+    for rate, threshold in asked.items():
+        spotter = build_spotter(["good_morning"], false_accepts=rate)
+        assert spotter.thresholds == pytest.approx({"good_morning": threshold})
+    spotter = build_spotter(["good_morning"], false_accepts=2.0, threshold=0.9)
+    assert spotter.thresholds == pytest.approx({"good_morning": 0.9})
+
+
+def test_words_that_tell_no_such_rate_are_named_once(word):
+    for made in (word, old(word, "beep"), old(word, "boop")):
+        save_word(made)
+    told = []
+    names = ["beep", "good_morning", "boop"]
+    spotter = build_spotter(names, false_accepts=2.0, warn=told.append)
+    assert spotter.thresholds == pytest.approx({"beep": 0.6, "good_morning": 0.3, "boop": 0.6})
+    (line,) = told
+    assert "2 false accepts an hour is known of beep, boop," in line
+    build_spotter(names, false_accepts=0.1, warn=told.append)
+    assert "0.1 false accepts an hour is known of beep, good_morning, boop," in told[1]
+    build_spotter(names, warn=told.append)
+    build_spotter(["beep"], false_accepts=2.0, threshold={"beep": 0.7}, warn=told.append)
+    assert len(told) == 2
+    with pytest.warns(UserWarning, match="known of beep"):
+        build_spotter(["beep"], false_accepts=2.0)
 
 
 def test_the_folder_is_where_the_user_says(monkeypatch, tmp_path):
@@ -91,6 +125,7 @@ def test_giving_away_and_taking(word, tmp_path):
     remove_word("good_morning")
     assert import_word(file).name == "good_morning"
     assert word_names() == ["good_morning"]
+    assert load_word("good_morning").head.thresholds == word.head.thresholds
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "text", "empty", "foreign"])
@@ -115,7 +150,9 @@ def test_a_damaged_file_is_told_in_a_line_and_can_be_removed(word, damage):
 @pytest.mark.parametrize(
     "config",
     [{}, {"name": "x"}, {"name": "../x", "threshold": 0.5}, {"name": 5, "threshold": 0.5},
-     {"name": "x", "threshold": 2.0}, {"name": "x", "threshold": "high"}],
+     {"name": "x", "threshold": 2.0}, {"name": "x", "threshold": "high"},
+     *({"name": "x", "threshold": 0.5, "thresholds": wrong}
+       for wrong in ({"0.5": 2.0}, {"0": 0.5}, {"often": 0.5}, {"0.5": "high"}, [0.5], None))],
 )  # fmt: skip
 def test_a_manifest_without_sense_is_refused(word, tmp_path, config):
     tensors = {"weight": word.head.weight, "bias": np.zeros(1, np.float32)}

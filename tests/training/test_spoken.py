@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import shutil
 
@@ -163,6 +164,19 @@ def test_steps_on_one_batch_bring_its_loss_down(store):
     batch = loop._prepare(0)
     losses = [loop.step(*batch) for _ in range(40)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("kind", [TinyKeywords, TinyVad, TinyEmbedding])
+def test_batches_and_losses_are_where_the_net_is(store, kind, monkeypatch):
+    """The device "meta" computes nothing and, as a GPU does, refuses tensors that are elsewhere."""
+    monkeypatch.setattr(torch, "autocast", lambda *_: contextlib.nullcontext())  # which it has none of
+    loop = kind(store, dataclasses.replace(RUN, device="meta"))
+    batch = loop._prepare(0)
+    assert {tensor.device.type for tensor in batch} == {"meta"}
+    loss = loop._loss(*batch)
+    loss.backward()
+    assert loss.device.type == "meta"
+    assert all(p.grad.device.type == "meta" for p in loop.net.parameters())
 
 
 def test_other_throats_move_a_tone_by_up_to_15_percent():

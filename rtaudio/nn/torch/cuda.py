@@ -37,6 +37,11 @@ def cuda_device(purpose: str = "device cuda") -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
+def gpu_name() -> str | None:
+    """What the GPU that torch uses is called; None where it sees none."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
 def wait_until(
     ready: Callable[[], bool],
     spin_s: float = SPIN_S,
