@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import re
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from rtaudio.devices.portaudio import (
     list_devices,
     native_block,
 )
-from rtaudio.dsp.resample import at_rate
+from rtaudio.dsp.resample import MOST_HOPS, AtRate, at_rate, hops_at_once
 from rtaudio.engine.budget import BLOCKS, plan_budget
 from rtaudio.engine.live import LiveEngine, Tap
 from rtaudio.engine.watchdog import Watchdog
@@ -79,14 +78,27 @@ def _build(args: argparse.Namespace) -> NativeStage:
 
 def _device_rate(stage: NativeStage, source: str | None, sink: str | None) -> int:
     """The rate to open the devices at; where it isn't the model's, a line says so."""
-    (hop_length,) = stage.in_spec.shape
     microphone, speakers = find_device(source, "input"), find_device(sink, "output")
-    step = SAMPLE_RATE // math.gcd(SAMPLE_RATE, hop_length)
-    rate = common_rate(microphone, speakers, SAMPLE_RATE, step)
+    rate = common_rate(
+        microphone, speakers, SAMPLE_RATE, lambda rate: hops_at_once(stage, SAMPLE_RATE, rate) <= MOST_HOPS
+    )
     if rate != SAMPLE_RATE:
-        delay_ms = 1000 * (at_rate(stage, SAMPLE_RATE, rate).latency / rate - stage.latency / SAMPLE_RATE)
-        note(f"the device runs at {rate} Hz: resampled to {SAMPLE_RATE} and back, {delay_ms:.1f} ms of delay")
+        note(f"the device runs at {rate} Hz: {_resampling(stage, rate)}")
     return rate
+
+
+def _resampling(stage: NativeStage, rate: int) -> str:
+    """What it means for a stage to run at the rate of a device, in words."""
+    resampled = at_rate(stage, SAMPLE_RATE, rate)
+    if not isinstance(resampled, AtRate):
+        return "the model's own"
+    inner, inner_rate = resampled.inner, resampled.inner_rate
+    delay_ms = 1000 * (resampled.latency / rate - inner.latency / inner_rate)
+    told = f"resampled to {inner_rate} and back, {delay_ms:.1f} ms of delay"
+    if resampled.hops == 1:
+        return told
+    hop_ms = 1000 * inner.in_spec.size / inner_rate
+    return f"{told}, and {resampled.hops} hops of {hop_ms:g} ms at once"
 
 
 def open_engine(
@@ -105,8 +117,9 @@ def open_engine(
     microphone = find_device(source, "input")
     period = native_block(microphone)
     (hop_length,) = stage.in_spec.shape
-    sizes = [size for size in sorted({*BLOCKS, hop_length}, reverse=True) if size <= hop_length]
-    blocks = [period] if period else sizes if budget_ms is not None else [hop_length]
+    usual = _usual_block(stage)
+    sizes = [size for size in sorted({*BLOCKS, usual, hop_length}, reverse=True) if size <= hop_length]
+    blocks = [period] if period else sizes if budget_ms is not None else [usual]
     device_blocks = (1.0, 1.0)
     refusal: BudgetError | None = None
     for block in blocks:
@@ -136,6 +149,13 @@ def open_engine(
         device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
     assert refusal is not None
     raise refusal
+
+
+def _usual_block(stage: NativeStage) -> int:
+    """A hop; of several at once an even part, no longer than one of them, so that buffers stay as short."""
+    (hop_length,) = stage.in_spec.shape
+    longest = hop_length // stage.hops if isinstance(stage, AtRate) else hop_length
+    return max(size for size in range(1, longest + 1) if hop_length % size == 0)
 
 
 def _period(source: str | None) -> int | None:

@@ -10,7 +10,11 @@ from rtaudio.errors import ConfigError
 from rtaudio.kernels.polyphase import DELAY, polyphase_step, polyphase_table
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.several import Several
 from rtaudio.stream.stage import NativeStage, Spec
+
+MOST_HOPS = 10
+"""At once, in `at_rate`: enough for hops of 4, 5 and 10 ms at all usual rates; more are a long delay."""
 
 
 class Resample(NativeStage):
@@ -27,9 +31,7 @@ class Resample(NativeStage):
     """
 
     def __init__(self, in_rate: int, out_rate: int, hop_length: int) -> None:
-        for name, value in (("in_rate", in_rate), ("out_rate", out_rate), ("hop_length", hop_length)):
-            if value < 1:
-                raise ConfigError(f"{name}={value} must be at least 1")
+        _check_positive(in_rate=in_rate, out_rate=out_rate, hop_length=hop_length)
         self.ratio = Fraction(out_rate, in_rate)
         up, down = self.ratio.as_integer_ratio()
         if hop_length % down:
@@ -51,8 +53,8 @@ class Resample(NativeStage):
 def at_rate(stage: NativeStage, stage_rate: int, sample_rate: int) -> NativeStage:
     """`stage`, made for `stage_rate`, for samples of another rate: there and back, or as it is.
 
-    A hop lasts as long as before. What `at_rate` brought to `stage_rate` is taken out of there first, so
-    sound is never resampled twice. Raises ConfigError where a hop isn't whole at `sample_rate`.
+    What `at_rate` brought to `stage_rate` is taken out of there first, so sound is never resampled twice.
+    Raises ConfigError where not even MOST_HOPS hops are whole at `sample_rate`.
     """
     if sample_rate == stage_rate:
         return stage
@@ -61,15 +63,42 @@ def at_rate(stage: NativeStage, stage_rate: int, sample_rate: int) -> NativeStag
     return AtRate(stage, stage_rate, sample_rate)
 
 
+def hops_at_once(stage: NativeStage, stage_rate: int, sample_rate: int) -> int:
+    """How many hops `at_rate` makes one of: the fewest that are a whole number of samples at both rates.
+
+    It refuses more than MOST_HOPS.
+    """
+    if isinstance(stage, AtRate):
+        return hops_at_once(stage.inner, stage.inner_rate, sample_rate)
+    return Fraction(stage.in_spec.size * sample_rate, stage_rate).denominator
+
+
 class AtRate(Pipeline):
-    """`inner`, made for `inner_rate`, between resamplers from another rate and back to it."""
+    """`inner`, made for `inner_rate`, between resamplers from another rate and back to it.
+
+    Where one hop of `inner` is no whole number of samples, a few at once are, up to MOST_HOPS: a hop of
+    this stage is `hops` of those.
+    """
 
     def __init__(self, inner: NativeStage, inner_rate: int, sample_rate: int) -> None:
-        (hop_length,) = inner.in_spec.shape
-        back = Resample(inner_rate, sample_rate, hop_length)
-        super().__init__([Resample(sample_rate, inner_rate, back.out_spec.size), inner, back])
-        self.inner_rate = inner_rate
+        _check_positive(inner_rate=inner_rate, sample_rate=sample_rate)
+        self.inner_rate, self.hops = inner_rate, hops_at_once(inner, inner_rate, sample_rate)
+        if self.hops > MOST_HOPS:
+            raise ConfigError(
+                f"hops of {inner.in_spec.size} samples at {inner_rate} Hz are no whole number of samples at "
+                f"{sample_rate} Hz, nor are {MOST_HOPS} at once or fewer"
+            )
+        middle = inner if self.hops == 1 else Several(inner, self.hops)
+        back = Resample(inner_rate, sample_rate, middle.out_spec.size)
+        super().__init__([Resample(sample_rate, inner_rate, back.out_spec.size), middle, back])
 
     @property
     def inner(self) -> NativeStage:
-        return self.stages[1]
+        middle = self.stages[1]
+        return middle.stage if isinstance(middle, Several) else middle
+
+
+def _check_positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise ConfigError(f"{name}={value} must be at least 1")

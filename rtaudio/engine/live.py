@@ -10,7 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from rtaudio.devices.base import Device
-from rtaudio.dsp.resample import at_rate
+from rtaudio.dsp.resample import MOST_HOPS, at_rate, hops_at_once
 from rtaudio.engine.budget import LatencyBudget, plan_budget
 from rtaudio.engine.memory import LiveMemory
 from rtaudio.engine.priority import PriorityResult, audio_threads, raise_priority, thread_ids
@@ -78,7 +78,7 @@ class LiveEngine:
         self._thread: threading.Thread | None = None
         self._restarts = 0
         self.priority = PriorityResult(reason="not running yet")
-        self._workers = [part for part in stage.walk() if isinstance(part, WorkerStage)]
+        self._workers = _workers_in(stage)
         if self._workers and self._words[w.VIRTUAL]:
             raise ConfigError("a stage with a Python worker needs a device on the real clock")
 
@@ -145,14 +145,16 @@ class LiveEngine:
         self._restarts += 1
 
     def _change_rate(self, error: RateError) -> None:
-        """Go on at the first of the device's rates at which a hop is whole; counters go on too."""
+        """Go on at the first of the device's rates at which a few hops are whole; counters go on too."""
         stage, plan = self._made_for
-        (hop_length,) = stage.in_spec.shape
-        rate = next((rate for rate in error.rates if hop_length * rate % plan.sample_rate == 0), None)
+        serving = (r for r in error.rates if hops_at_once(stage, plan.sample_rate, r) <= MOST_HOPS)
+        rate = next(serving, None)
         if rate is None:
             rates = ", ".join(map(str, error.rates)) or "none of the usual rates"
-            raise RateError(f"the device runs at {rates} Hz now, where a hop is no whole number of samples")
+            raise RateError(f"the device runs at {rates} Hz now, where hops are no whole number of samples")
         self.stage, old_rate = at_rate(stage, plan.sample_rate, rate), self.plan.sample_rate
+        self.stage.reset()  # workers in there may be others than those that ran
+        self._workers = _workers_in(self.stage)
         self.device.change_rate(rate)
         self.plan = plan.at_rate(rate, self.stage, self.device.block)
         self._retired.append(self._memory)  # a stream that PortAudio never got closed may write to it
@@ -245,6 +247,10 @@ class LiveEngine:
         """Wait for a device that ends by itself (simulated, file); True where it has ended."""
         wait = getattr(self.device, "wait", None)
         return bool(wait(timeout_s)) if wait is not None else False
+
+
+def _workers_in(stage: NativeStage) -> list[WorkerStage]:
+    return [part for part in stage.walk() if isinstance(part, WorkerStage)]
 
 
 def _level_db(power: float) -> float:

@@ -15,7 +15,7 @@ from rtaudio.stream.arena import Arena
 from rtaudio.stream.lost import give_up
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 
-QUEUE_HOPS = 8  # handed over and not yet taken; more would only be processed to be dropped
+QUEUE_HOPS = 8  # handed over and not yet taken, with one of delay; more would only be processed to be dropped
 GIVE_UP_S = 10.0  # a hop under way that long after it was told to end won't
 IDLE_S = 5e-4  # how long the worker sleeps when there is no hop: 1/20 of one of 10 ms
 
@@ -58,7 +58,7 @@ class WorkerStage(NativeStage):
         self.children = () if spare is None else (spare,)
         (hop,) = stage.in_spec.shape
         latency = stage.latency + delay_hops * hop
-        self._in, self._out = (Ring(_room(hop)) for _ in range(2))
+        self._in, self._out = (Ring(_room(hop, delay_hops)) for _ in range(2))
         history = 1 << (latency + 2 * hop).bit_length()
         words = (hop, delay_hops, latency, history, self._in.address, self._out.address)
         sizes = {
@@ -106,6 +106,10 @@ class WorkerStage(NativeStage):
         for mine, its in zip(self._own_memory(), other._own_memory(), strict=True):
             its[:] = mine
         return other
+
+    def with_delay(self, delay_hops: int) -> WorkerStage:
+        """A new worker, in place of this one: the same stage and spare, and more or less time."""
+        return WorkerStage(self.inner, delay_hops, self.children[0] if self.children else None)
 
     def _bind(self) -> None:
         for spare in self.children:
@@ -185,5 +189,5 @@ class WorkerStage(NativeStage):
         return worked
 
 
-def _room(hop_length: int) -> int:
-    return int(1 << (QUEUE_HOPS * (hop_length + 1)).bit_length())
+def _room(hop_length: int, delay_hops: int) -> int:
+    return int(1 << ((QUEUE_HOPS - 1 + delay_hops) * (hop_length + 1)).bit_length())

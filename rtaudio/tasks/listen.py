@@ -55,7 +55,7 @@ def open_microphone(
     or opened.
     """
     microphone = find_device(source, "input")
-    rate = common_rate(microphone, microphone, USUAL_RATE, HOPS_PER_S)
+    rate = common_rate(microphone, microphone, USUAL_RATE, lambda rate: rate % HOPS_PER_S == 0)
     stage = build(rate)
     block = native_block(microphone) or rate // HOPS_PER_S
     device = PortAudioDevice(source, sample_rate=rate, block=block, out_channels=0)

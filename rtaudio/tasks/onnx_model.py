@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.resample import AtRate
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ModelError
 from rtaudio.nn.onnx.files import find_manifest, open_steps
@@ -232,16 +232,12 @@ def build_onnx_denoiser(
     """A model behind a worker's deadline, resampled to and from `sample_rate`, None being its own.
 
     The worker has a hop of time; or, where a block of the device (10 ms unless told) brings several
-    hops at once, as many hops as that. Raises ModelError, or ConfigError where a hop of the model is
-    no whole number of samples at `sample_rate`.
+    hops at once, as many hops as that. Raises ModelError, or ConfigError for a `sample_rate` at which hops
+    of the model are no whole number of samples.
     """
     manifest = load_denoiser(path)
     own_rate, hop_length = manifest.sample_rate, manifest.hop_length
     rate = sample_rate or own_rate
     hops_at_once = Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)
     worker = WorkerStage(OnnxStage(manifest, dry), delay_hops=max(1, math.ceil(hops_at_once)))
-    if rate == own_rate:
-        return Pipeline([worker])
-    back = Resample(own_rate, rate, hop_length)
-    (outer_hop,) = back.out_spec.shape
-    return Pipeline([Resample(rate, own_rate, outer_hop), worker, back])
+    return Pipeline([worker]) if rate == own_rate else AtRate(worker, own_rate, rate)

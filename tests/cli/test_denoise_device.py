@@ -6,6 +6,8 @@ import importlib.util
 import pytest
 
 from rtaudio.cli import denoise_live
+from rtaudio.dsp.delay import Delay
+from rtaudio.dsp.resample import at_rate
 from rtaudio.stream.worker import WorkerStage
 
 
@@ -39,6 +41,14 @@ def test_without_a_gpu_the_cpu_denoises(model, capsys):
 def test_the_cpu_needs_no_torch(model, capsys):
     assert build(model, "cpu").latency == 480
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("hop_length", "rate", "block"),
+    [(480, 48000, 480), (480, 44100, 441), (240, 44100, 147), (192, 44100, 147), (192, 96000, 384)],
+)
+def test_blocks_are_no_longer_than_the_model_s_hops_and_make_up_what_comes_at_once(hop_length, rate, block):
+    assert denoise_live._usual_block(at_rate(Delay(hop_length, 0), 48000, rate)) == block
 
 
 def test_misuse(rtaudio, recording, tmp_path):

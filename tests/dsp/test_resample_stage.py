@@ -7,11 +7,11 @@ import soxr
 
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
-from rtaudio.dsp.resample import Resample, at_rate
+from rtaudio.dsp.resample import MOST_HOPS, Resample, at_rate, hops_at_once
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.polyphase import DELAY, KAISER_BETA
-from rtaudio.stream.offline import run_offline
+from rtaudio.stream.offline import run_frames, run_offline
 from rtaudio.stream.pipeline import Pipeline
 
 RATES = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000)
@@ -146,3 +146,49 @@ def test_what_was_brought_to_a_rate_is_not_resampled_twice():
     assert at_96000.stages[1] is stage
     assert at_96000.in_spec.size == 960
     assert at_rate(at_44100.clone(), 44100, 48000).in_spec == stage.in_spec
+
+
+@pytest.mark.parametrize(
+    ("hop_length", "rate", "hops", "size"),
+    [
+        (480, 44100, 1, 441),
+        (240, 44100, 2, 441),
+        (192, 44100, 5, 882),
+        (240, 22050, 4, 441),
+        (480, 11025, 4, 441),
+        (192, 16000, 1, 64),
+        (240, 8000, 1, 40),
+        (192, 96000, 1, 384),
+    ],
+)
+def test_as_many_hops_at_once_as_are_whole(hop_length, rate, hops, size):
+    inner = Delay(hop_length, 100)
+    stage = at_rate(inner, 48000, rate)
+    assert (stage.hops, stage.in_spec.size, stage.out_spec.size) == (hops, size, size)
+    assert stage.inner is inner
+    assert stage.exact_latency == Fraction(100 * rate, 48000) + 2 * DELAY * max(1, Fraction(rate, 48000))
+    assert hops_at_once(stage, rate, 48000) == 1
+    assert at_rate(stage, rate, 48000) is inner
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("hop_length", [192, 240, 480])
+def test_all_usual_rates_serve(hop_length, rate):
+    assert hops_at_once(Delay(hop_length, 0), 48000, rate) <= MOST_HOPS
+
+
+def test_a_rate_that_is_whole_for_no_few_hops_is_refused():
+    with pytest.raises(ConfigError, match=r"hops of 480 samples at 48000 Hz.*44101 Hz, nor are 10 at once"):
+        at_rate(Delay(480, 0), 48000, 44101)
+
+
+def test_several_hops_at_once_between_resamplers_are_those_hops():
+    x = np.random.default_rng(0).standard_normal(10 * 441).astype(np.float32)
+    stage = at_rate(Pipeline([Analysis(960, 240), Synthesis(960, 240)]), 48000, 44100)
+    got = run_offline(stage, x)
+    up, inner, down = Resample(44100, 48000, 441), stage.inner.clone(), Resample(48000, 44100, 480)
+    inner.reset()
+    hops = got.size // 441
+    padded = np.pad(x, (0, hops * 441 - x.size)).reshape(-1, 441)
+    y = run_frames(inner, run_frames(up, padded).reshape(-1, 240)).reshape(-1, 480)
+    np.testing.assert_array_equal(got[: hops * 441], run_frames(down, y).ravel())

@@ -78,6 +78,20 @@ def test_a_stage_at_another_rate_is_live_what_it_is_offline(rate, block):
     assert engine.plan.latency == engine.stage.latency == round(100 * rate / RATE + 80 * max(1, rate / RATE))
 
 
+@pytest.mark.parametrize(
+    ("hop_length", "rate", "block", "hop"),
+    [(240, 44100, 64, 441), (240, 44100, 147, 441), (192, 44100, 1024, 882), (192, 22050, 441, 441)],
+)
+def test_several_hops_at_once_are_live_what_they_are_offline(hop_length, rate, block, hop):
+    stage = at_rate(delayed_gain(hop_length, latency=LATENCY), RATE, rate)
+    engine, y = run(NOISE, stage=stage, sample_rate=rate, block=block)
+    assert engine.plan.hop_length == hop
+    assert engine.plan.ring == hop - np.gcd(block, hop)
+    stage.reset()
+    np.testing.assert_array_equal(y[: NOISE.size], run_offline(stage, NOISE)[: NOISE.size])
+    assert engine.stats().deadline_misses == 0
+
+
 def test_dry_sound_at_another_rate_is_in_step_with_wet():
     """Half of the blocks come from a late engine: what is mended has the delay of what is not."""
     stage = at_rate(Pipeline([Delay(HOP, HOP)]), RATE, 44100)

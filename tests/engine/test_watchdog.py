@@ -15,6 +15,8 @@ from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.errors import DeviceError, RateError
 from rtaudio.stream.native import native_stage
+from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.worker import WorkerStage
 
 
 class FakeEngine:
@@ -157,9 +159,25 @@ def test_a_rate_at_which_hops_are_not_whole_is_no_rate():
     device = SimulatedDevice(np.ones(48000, np.float32), clock="real", duration_s=60.0)
     with LiveEngine(through(480), device) as engine:
         device.unplug()
-        device.plug_in(22050)
-        with pytest.raises(RateError, match="22050 Hz now, where a hop is no whole number"):
+        device.plug_in(22051)
+        with pytest.raises(RateError, match="22051 Hz now, where hops are no whole number"):
             engine.restart()
-        device.plug_in(16000)
+        device.plug_in(22050)
         engine.restart()
-        assert engine.plan.hop_length == 160
+        assert engine.plan.hop_length == 441  # two at once
+
+
+def test_a_worker_goes_on_at_a_rate_where_its_hops_come_several_at_once():
+    """At 44.1 kHz five hops of 4 ms come together: each has the time of all, and the new worker runs."""
+    device = SimulatedDevice(np.ones(48000, np.float32), block=192, clock="real", duration_s=60.0)
+    stage = Pipeline([WorkerStage(through(192), 2)])
+    with LiveEngine(stage, device) as engine:
+        for rate in (44100, 48000):
+            device.unplug()
+            device.plug_in(rate)
+            engine.restart()
+            (worker,) = [part for part in engine.stage.walk() if isinstance(part, WorkerStage)]
+            assert worker.delay_hops == {44100: 6, 48000: 2}[rate]
+            hops = engine.stats().hops
+            eventually(lambda hops=hops: engine.stats().hops > hops, "hops")
+            eventually(lambda worker=worker: worker.late_hops < worker.arena["counts"][0] - 50, "its results")

@@ -7,7 +7,7 @@ from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.mel import MelSpectrogram, Mfcc
-from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.resample import Resample, at_rate
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.engine.live import LiveEngine
@@ -28,6 +28,7 @@ from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.several import Several
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.testing import Case, laws_for
 from tests.tone_words import WORDS, tone_net
@@ -164,6 +165,16 @@ CASES = {
     "worker in a pipeline": Case(
         lambda: Pipeline([Gain(160, 6.0), WorkerStage(Delay(160, 7), 2), Gain(160, -6.0)]), passes_delta=True
     ),
+    "several": Case(lambda: Several(stft(320, 160), 3), passes_delta=True, bound=1.1),
+    "several of a worker": Case(
+        lambda: Several(Pipeline([Gain(160, -6.0), WorkerStage(Delay(160, 7))]), 3),
+        passes_delta=True,
+        bound=1,
+    ),
+    "5 ms at 44.1 kHz": Case(
+        lambda: at_rate(stft(960, 240, "asymmetric"), 48000, 44100), passes_delta=True, bound=3
+    ),
+    "4 ms at 22.05 kHz": Case(lambda: at_rate(stft(384, 192), 48000, 22050), passes_delta=True, bound=3),
     "spotter": Case(lambda: spotter(16000)),
     "spotter behind a gate": Case(lambda: spotter(48000, gated=True)),
     "denoise, then spot": Case(

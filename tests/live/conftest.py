@@ -77,8 +77,8 @@ def jack_44100():
 
 
 @pytest.fixture
-def jack_22050():
-    with jack_at(22050) as server:
+def jack_22073():
+    with jack_at(22073) as server:
         yield server
 
 

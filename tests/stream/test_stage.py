@@ -11,6 +11,7 @@ from rtaudio.kernels.chain import step_arrays
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
+from rtaudio.stream.several import Several
 from rtaudio.stream.stage import CHEAPER, FULL, HOLD
 
 NOISE = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
@@ -91,8 +92,8 @@ def held(state, x, out):
         out[i] = state.last
 
 
-def with_rungs():
-    stage = smooth(96)
+def with_rungs(hop_length=96):
+    stage = smooth(hop_length)
     stage.cheaper_entry, stage.hold_entry = half_as_smooth(96).entry, held(96).entry
     return stage
 
@@ -114,16 +115,24 @@ def test_the_steps_of_all_rungs_share_one_state():
 
 
 @pytest.mark.parametrize("cloned", [False, True])
-def test_a_pipeline_takes_its_stages_to_the_rung(cloned):
-    pipeline = Pipeline([Pipeline([with_rungs(), delay(96)]), smooth(96)])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Pipeline([Pipeline([with_rungs(), delay(96)]), smooth(96)]),
+        lambda: Pipeline([Several(with_rungs(32), 3)]),
+    ],
+    ids=["pipeline", "several"],
+)
+def test_stages_are_taken_to_the_rung(build, cloned):
+    pipeline = build()
     run = pipeline.clone() if cloned else pipeline
-    state = run.stages[0].stages[0].arena
+    state = run.stages[0].children[0].arena
     at_rung(run, HOLD)
     assert state["last"] == 0
     at_rung(run, CHEAPER)
     assert state["last"] == pytest.approx(1 - 0.8**96, abs=1e-6)
     if cloned:
-        assert pipeline.stages[0].stages[0].arena["last"] == 0
+        assert pipeline.stages[0].children[0].arena["last"] == 0
 
 
 def test_a_stage_without_rungs_has_one_step():

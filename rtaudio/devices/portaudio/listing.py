@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rtaudio.devices import pulse
 from rtaudio.devices.catalogue import DeviceInfo, Kind, find
@@ -126,21 +126,22 @@ def usable_rates(input: DeviceInfo, output: DeviceInfo) -> list[int]:
     return supported_rates(input, output, list(tried))
 
 
-def common_rate(input: DeviceInfo, output: DeviceInfo, wanted: int, multiple_of: int = 1) -> int:
-    """The rate to run both devices at: `wanted` where they can, else one of theirs.
+def common_rate(
+    input: DeviceInfo, output: DeviceInfo, wanted: int, serves: Callable[[int], bool] = lambda rate: True
+) -> int:
+    """The rate to run both devices at: `wanted` where they can, else one of theirs that `serves`.
 
-    Then their default rates come first, then the highest. Only multiples of `multiple_of` serve
-    (100 for hops of 10 ms). Where nothing is accepted it is `wanted`: opening will tell why.
-    Raises DeviceError where what is accepted doesn't serve.
+    Then their default rates come first, then the highest. Where nothing is accepted it is `wanted`:
+    opening will tell why. Raises DeviceError where what is accepted doesn't serve.
     """
     if supported_rates(input, output, [wanted]):
         return wanted
     accepted = usable_rates(input, output)
-    serving = [rate for rate in accepted if rate % multiple_of == 0]
+    serving = [rate for rate in accepted if serves(rate)]
     if accepted and not serving:
         names = " and ".join(dict.fromkeys(repr(device.name) for device in (input, output)))
         raise DeviceError(
             f"{names} cannot run at {wanted} Hz, and at {', '.join(map(str, accepted))} Hz "
-            f"a hop is no whole number of samples: set the device to a multiple of {multiple_of} Hz"
+            f"hops are no whole number of samples: set the device to {wanted} Hz"
         )
     return serving[0] if serving else wanted
