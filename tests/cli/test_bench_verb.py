@@ -17,7 +17,7 @@ from program import ENVIRONMENT
 
 from rtaudio.cli.bench_page import page
 from rtaudio.cli.bench_png import save_pictures
-from rtaudio.cli.bench_text import beside_rows, print_report
+from rtaudio.cli.bench_text import beside_rows, overhead_words, print_report
 from rtaudio.cli.charts import WIDTH, Curve, forest, tail_chart
 from rtaudio.cli.main import main
 from rtaudio.stream.timing import HopTimes
@@ -155,6 +155,15 @@ def test_hops_of_other_lengths_are_told_beside_the_first(measured):
     report["beside"] = beside(report["backends"])
     one = "1.00 [1.00 to 1.00]"
     assert beside_rows(report) == [["other native, hops of 4 ms", one, "-", one]]
+
+
+def test_timing_that_costs_more_than_its_goal_is_named(measured):
+    report = copy.deepcopy(measured)
+    told = report["backends"][0]
+    report["backends"] = [{**told, "overhead_ns": 1000.0}, {**told, "overhead_ns": 1001.0}]
+    first, second = overhead_words(report).split(", ")
+    assert first.endswith("native 1000 ns")
+    assert second.endswith("native 1001 ns (over the 1000 it may)")
 
 
 def test_a_budget_that_fails_and_one_object_on_stdout(rtaudio, model):

@@ -175,6 +175,6 @@ def test_calls_can_be_stopped_and_say_while_they_are_busy():
     assert all(since > 0 for since in busy)
 
 
-def test_overhead_is_positive():
+def test_overhead_is_told():  # what it may cost is judged where it is measured: by `rtaudio bench`
     assert overhead_ns(3) > 0
     assert call_overhead_ns(3) > 0
