@@ -29,8 +29,12 @@ it (--jack, --pulse), or through a cable between two devices (--loopback).
 
 A model that fails, hangs or gives NaN on the way is named, and what was measured until then is told.
 Exit code 2 then; 4 with --fail-over-budget where a budget doesn't hold; else 1 where --compare finds
-something slower.
+something slower than before or, with no file, than the first: bench --model released.npz new.npz --compare
 """
+
+
+IN_TURN = "-"
+"""`--compare` with no file."""
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -91,16 +95,23 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--png", metavar="FOLDER", help="write the pictures there as PNG files (needs the extra plot)"
     )
-    parser.add_argument("--compare", metavar="OLD.json", help="an older report to set against this one")
+    parser.add_argument(
+        "--compare",
+        nargs="?",
+        const=IN_TURN,
+        metavar="OLD.json",
+        help="an older report to set against this one; with no file, what is named first in this one",
+    )
     parser.add_argument(
         "--fail-over-budget", action="store_true", help="exit with 4 if the budget doesn't hold"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    from rtaudio.cli.bench_text import failure_lines, print_report
+    from rtaudio.cli.bench_text import NOTHING_BESIDE, failure_lines, print_report, slower_lines
     from rtaudio.cli.interrupts import Interrupts
     from rtaudio.cli.terminal import Bar, note, print_json
+    from rtaudio.errors import ConfigError
     from rtaudio.nn.optional import require
     from rtaudio.tasks.bench import BenchSettings, run_bench
     from rtaudio.tasks.bench_compare import compare, read_report
@@ -117,7 +128,10 @@ def run(args: argparse.Namespace) -> int:
         args.server or "",
         args.loopback or "",
     )
-    old = read_report(args.compare) if args.compare else None
+    in_turn = args.compare == IN_TURN
+    if in_turn and len(settings.models) * len(settings.backends) * len(settings.devices) < 2:
+        raise ConfigError(NOTHING_BESIDE)
+    old = read_report(args.compare) if args.compare and not in_turn else None
     for path in (args.json, args.html):
         if path and path != "-":
             _check_writable(Path(path))
@@ -134,19 +148,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_report(report)
     failures = failure_lines(report)
-    for line in failures:
+    slower = slower_lines(report) if in_turn else []
+    for line in (*failures, *slower):
         note(line)
-    return _exit_code(args, report, failed=bool(failures))
+    return _exit_code(args, report, failed=bool(failures), slower=bool(slower))
 
 
-def _exit_code(args: argparse.Namespace, report: dict[str, Any], *, failed: bool) -> int:
+def _exit_code(args: argparse.Namespace, report: dict[str, Any], *, failed: bool, slower: bool) -> int:
     if not report["finished"]:
         return 130
     if failed:
         return 2
     if args.fail_over_budget and not all(model["verdict"]["fits"] for model in report["models"]):
         return 4
-    return 1 if report.get("comparison", {}).get("regressions") else 0
+    return 1 if slower or report.get("comparison", {}).get("regressions") else 0
 
 
 def _check_writable(path: Path) -> None:

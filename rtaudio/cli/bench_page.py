@@ -33,9 +33,9 @@ from rtaudio.cli.bench_text import (
     wake_of,
 )
 from rtaudio.cli.charts import forest, stacked_bar, streams_chart, tail_chart, timeline
-from rtaudio.tasks.bench_compare import NOT_IN_TURN, TOLERANCE
+from rtaudio.tasks.bench_compare import NOT_IN_TURN
 from rtaudio.tasks.bench_grid import streams_line
-from rtaudio.tasks.bench_ratio import BESIDE
+from rtaudio.tasks.bench_ratio import BESIDE, TOLERANCE
 from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 

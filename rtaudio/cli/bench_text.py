@@ -7,7 +7,7 @@ from typing import Any
 from rtaudio.cli.terminal import console, table
 from rtaudio.tasks.bench_compare import NOT_IN_TURN
 from rtaudio.tasks.bench_grid import streams_line
-from rtaudio.tasks.bench_ratio import BESIDE
+from rtaudio.tasks.bench_ratio import BESIDE, slower_than_first
 from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 
@@ -15,6 +15,7 @@ PERCENTILES = ("p50", "p95", "p99", "p99.9", "max")
 GRID_COLUMNS = ("", *PERCENTILES, "hops", "late", "RTF", "")
 MOST_OVERHEAD_NS = 1000
 """Goal of what timing a hop costs: 1 % of the 100 µs that a small net's takes."""
+NOTHING_BESIDE = "--compare with no file sets the others beside the first: name two, as in --model A B"
 NOT_GIL_FREE = "not GIL-free"
 
 
@@ -200,6 +201,22 @@ def beside_rows(report: dict[str, Any]) -> list[list[str]]:
             hop = f", hops of {told['period_us'] / 1000:g} ms" * other
             rows.append([title_of(told, report) + hop, *(_ratio(told[name]) for name in BESIDE)])
     return rows
+
+
+def slower_lines(report: dict[str, Any]) -> list[str]:
+    """A line for each backend that is slower than the first, or that can't be set beside it."""
+    told = report["beside"]
+    if told is None:
+        return [NOTHING_BESIDE]
+    slower: dict[str, list[str]] = {}
+    for other, name in slower_than_first(told):
+        slower.setdefault(title_of(other, report), []).append(f"{name} {_ratio(other[name])}")
+    first = title_of(told, report)
+    untold = [other for other in told["others"] if not any(other[name] for name in BESIDE)]
+    return [
+        *(f"{title} is slower than {first}: {', '.join(ratios)}" for title, ratios in slower.items()),
+        *(f"too few hops of {title_of(other, report)} to set it beside {first}" for other in untold),
+    ]
 
 
 def _ratio(told: dict[str, float] | None) -> str:

@@ -11,14 +11,10 @@ import numpy as np
 
 from rtaudio.errors import ConfigError
 from rtaudio.tasks.bench import FORMAT, VERSION
-from rtaudio.tasks.bench_ratio import METRICS, draw, quantile_of, ratio_of, rounds_of, tells
+from rtaudio.tasks.bench_ratio import METRICS, TOLERANCE, draw, quantile_of, ratio_of, rounds_of, tells
 from rtaudio.tasks.bench_summary import title_of
 from rtaudio.tasks.machine import same_machine
 
-TOLERANCE = 1.10
-"""A regression is slower by more than this with 95 % confidence. The interval knows only how much
-each run varied in itself; a machine that was busier the second time is slower as surely as worse
-code is, so for a verdict on code both runs need a quiet machine."""
 NOT_IN_TURN = (
     "The two runs did not take turns: what else slowed the machine, then or now, is in every ratio. "
     "For a fair one name both in one run: `rtaudio bench --model A B`, or `--backend A,B`."

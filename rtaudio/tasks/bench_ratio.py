@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from rtaudio.tasks.bench_summary import enough
 
+TOLERANCE = 1.10
+"""A regression is slower by more than this with 95 % confidence. Of two runs the interval knows only how much
+each varied in itself: a machine that was busier the second time is slower as surely as worse code is. Of
+what took turns in one run it knows better."""
 RESAMPLES = 500
 SAMPLES = {"compute_us": "rounds", "warm_us": "warm_rounds"}
 METRICS = {
@@ -46,6 +50,16 @@ def beside(backends: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
             for told in others
         ],
     }
+
+
+def slower_than_first(told: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """What of `beside` is slower than the first for sure: the backend, and which of `BESIDE`."""
+    return [
+        (other, name)
+        for other in told["others"]
+        for name in BESIDE
+        if other[name] is not None and other[name]["low"] > TOLERANCE
+    ]
 
 
 def _in_turn(

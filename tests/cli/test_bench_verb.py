@@ -260,8 +260,30 @@ def test_a_regression_is_named_and_gives_1(rtaudio, model, measured, tmp_path, f
 
 
 @pytest.mark.parametrize(
+    ("ratio", "code", "said"),
+    [
+        ((1.2, 1.15, 1.3), 1, "int8 is slower than native: paced p50 1.20 [1.15 to 1.30]"),
+        ((1.2, 1.05, 1.3), 0, ""),
+        (None, 1, "too few hops of int8 to set it beside native"),
+    ],
+)
+def test_within_a_run_the_first_is_what_others_are_compared_with(
+    rtaudio, model, measured, monkeypatch, ratio, code, said
+):
+    report = copy.deepcopy(measured)
+    report["backends"].append(report["backends"][0] | {"backend": "int8"})
+    report["beside"] = beside(report["backends"])
+    told = dict(zip(("ratio", "low", "high"), ratio, strict=True)) if ratio else None
+    report["beside"]["others"][0] |= {"paced p50": told, "paced p99": None, "warm p50": None}
+    monkeypatch.setattr("rtaudio.tasks.bench.run_bench", lambda *_: report)
+    given, _, err = rtaudio("bench", "--model", model, "--backend", "native,int8", "--compare")
+    assert (given, err.removeprefix("rtaudio: ").strip()) == (code, said)
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
+        ["--compare"],  # the one model with nothing
         ["--backend", "gpu"],
         ["--backend", ""],
         ["--budget", "-3"],

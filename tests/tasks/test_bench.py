@@ -13,7 +13,7 @@ from rtaudio.stream.timing import HopTimes
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.bench import BenchSettings, Parts
 from rtaudio.tasks.bench_compare import compare, read_report
-from rtaudio.tasks.bench_ratio import BESIDE, LEAST_ROUNDS, beside, draw, resampled
+from rtaudio.tasks.bench_ratio import BESIDE, LEAST_ROUNDS, beside, draw, resampled, slower_than_first
 from rtaudio.tasks.bench_subject import IN_TURN, Subject
 from rtaudio.tasks.bench_summary import Runs, choose_plan, grouped, judge, percentiles, summarise
 from rtaudio.tasks.machine import environment, machine_line, same_machine
@@ -228,6 +228,12 @@ def test_a_mood_of_the_machine_that_both_had_is_in_no_ratio():
     assert row["low"] <= 1.1 <= row["high"] < 1.1 * row["low"]
     apart = compare(*({**report(costs()), "backends": [told | {"model": "m"}]} for told in (first, other)))
     assert apart["rows"][0]["high"] > 1.5 * apart["rows"][0]["low"]
+
+
+@pytest.mark.parametrize(("cost_us", "slower"), [(400, []), (430, []), (480, list(BESIDE)), (80, [])])
+def test_what_is_slower_than_the_first_for_sure_is_named(cost_us, slower):
+    told = beside([stage_of(400, 0), stage_of(cost_us, 1)])
+    assert [name for _, name in slower_than_first(told)] == slower
 
 
 def test_only_rounds_that_both_did_count():
