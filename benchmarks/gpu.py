@@ -1,12 +1,12 @@
 """What the GPU path gives: the time of one stream's hop, and how many streams keep up with sound.
 
-All is from host memory to host memory. First one stream: what `rtaudio denoise --device cuda`
-runs, a captured graph, beside other ways to run the same step and the native net. Then as many
-streams as stay within their hop of 10 ms at p99.9, in chunks on CUDA streams of their own, so that
-one chunk's copies run beside another's arithmetic; beside it what the bus and arithmetic allow.
+All is from host memory to host memory. First one stream, of each net that ships: what `rtaudio denoise
+--device cuda` runs, a captured graph, beside other ways to run the same step and the native net. Then as
+many streams of the first net as stay within their hop at p99.9, in chunks on CUDA streams of their own, so
+that one chunk's copies run beside another's arithmetic; beside it what the bus and arithmetic allow.
 
-A whole run takes 8 minutes and is kept under benchmarks/results/. Without a GPU nothing is
-measured and no goal is met; `--device cpu` runs the program itself, to check it.
+A whole run takes 12 minutes (`--part` runs one of the two) and is kept under benchmarks/results/. Without a
+GPU nothing is measured and no goal is met; `--device cpu` runs the program itself, to check it.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from numpy.typing import NDArray
 
 from benchmarks.gpu_fleet import PRODUCTS, Fleet, Precision, bounds, most_in_time
 from benchmarks.gpu_limits import measure_bus, measure_products
-from benchmarks.hop import STANDARD
 from benchmarks.report import Report, percentiles
 from rtaudio.cli.options import count
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import DeviceError
-from rtaudio.nn.denoise import Denoiser
+from rtaudio.nn.denoise import NET_NAME, Denoiser
 from rtaudio.nn.torch.cuda import cuda_device
 from rtaudio.nn.torch.denoise_stream import AUDIO, DTYPES, DenoiseStream
-from rtaudio.nn.weights import find_weights, load_weights
+from rtaudio.nn.weights import find_weights, list_models, load_weights
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.timing import PERIOD_NS, time_calls, time_stage
+from rtaudio.stream.timing import time_calls, time_stage
 
 Floats = NDArray[np.float32]
 
 RESULTS = Path(__file__).parent / "results"
 HOP_GOAL_US, STREAMS_GOAL = 100.0, 50_000
+ONE_STREAM = "one stream, paced p99 µs, host to host"
 HOPS, QUICK_HOPS = 1500, 300
 INAUDIBLE_DB = 60.0
 """Narrow types count where their error lies that far below the sound: as deep as a good room's silence."""
@@ -62,9 +62,9 @@ def sound(hops: int, streams: int, hop_length: int) -> Floats:
 class Bench:
     """The model, the device, and what was asked for."""
 
-    def __init__(self, report: Report, options: argparse.Namespace, device: torch.device) -> None:
-        self.report, self.options, self.device = report, options, device
-        self.weights = load_weights(find_weights(STANDARD))
+    def __init__(self, report: Report, options: argparse.Namespace, device: torch.device, model: str) -> None:
+        self.report, self.options, self.device, self.model = report, options, device, model
+        self.weights = load_weights(find_weights(model))
         self.config = Denoiser.from_weights(self.weights).config
         self.hops = QUICK_HOPS if options.quick else HOPS
 
@@ -107,7 +107,9 @@ def one_stream(bench: Bench) -> None:
     """A table of ways to run one stream's hop; the first is what live denoising runs."""
     report, compiler = bench.report, bench.options.compiler
     columns = ["", "pace", "p50 µs", "p99", "p99.9", "max", "error"]
-    table = report.table(f"one stream, a hop of 10 ms, host to host, {bench.hops} hops", columns)
+    hop_ns = round(1e9 * bench.config.hop_length / bench.config.sample_rate)
+    title = f"{bench.model}, one stream, a hop of {hop_ns / 1e6:g} ms, host to host, {bench.hops} hops"
+    table = report.table(title, columns)
     x = sound(bench.hops, 1, bench.config.hop_length)
     expected = time_stage(bench.native(), x[:, 0])[1]
     ways: dict[str, dict[str, Any]] = {
@@ -124,14 +126,14 @@ def one_stream(bench: Bench) -> None:
             table.row(name, "paced", *[None] * 5)
             continue
         error = float(np.abs(denoised(stream, x)[:, 0] - expected).max())
-        for pace, period in (("warm", 0), ("paced", PERIOD_NS)):
+        for pace, period in (("warm", 0), ("paced", hop_ns)):
             row = percentiles(time_process(stream, x[:, 0], period))
             table.row(name, pace, *row, error)
         p99 = row[1] if not options else p99
-    for pace, period in (("warm", 0), ("paced", PERIOD_NS)):
+    for pace, period in (("warm", 0), ("paced", hop_ns)):
         table.row("native, on the CPU", pace, *percentiles(time_stage(bench.native(), x[:, 0], period)[0]), 0)
     report.show(table)
-    report.goal("one stream, paced p99 µs, host to host", measured(bench, p99), HOP_GOAL_US)
+    report.goal(f"{bench.model}: {ONE_STREAM}", measured(bench, p99), HOP_GOAL_US)
 
 
 def time_process(stream: DenoiseStream, x: Floats, period_ns: int) -> NDArray[np.float64]:
@@ -162,7 +164,9 @@ def many_streams(bench: Bench) -> None:
     """A table of how many streams keep up, by what the net's products are made of."""
     report, options, small = bench.report, bench.options, bench.device.type == "cpu"
     columns = ["products", "streams", "p50 µs", "p99", "p99.9", "max", "error dB", "by bus", "by products"]
-    title = f"streams in real time, host to host, {options.audio} audio, chunks of {options.chunk}"
+    title = (
+        f"{bench.model}, streams in real time, host to host, {options.audio} audio, chunks of {options.chunk}"
+    )
     table = report.table(title, columns)
     bus = measure_bus(bench.device, 1 if small else 256)
     report.note(
@@ -219,6 +223,8 @@ def products(text: str) -> list[str]:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.split("\n")[0])
+    shipped = sorted(list_models(NET_NAME), key=lambda name: name != "standard")
+    parser.add_argument("--model", nargs="+", metavar="NAME|FILE", default=shipped, help="all that ship")
     parser.add_argument("--quick", action="store_true", help="fewer hops; not kept under results/")
     parser.add_argument("--json", metavar="FILE", help="write machine, tables and goals there")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
@@ -239,18 +245,19 @@ def main(arguments: list[str] | None = None) -> int:
         device = torch.device("cpu") if options.device == "cpu" else cuda_device("no GPU")
     except DeviceError as error:
         report.note(f"not measured: {error}")
-        report.goal("one stream, paced p99 µs, host to host", float("nan"), HOP_GOAL_US)
+        report.goal(ONE_STREAM, float("nan"), HOP_GOAL_US)
         report.goal("streams in real time at p99.9", float("nan"), STREAMS_GOAL, ">=")
         return report.finish(options.json)
     report.machine["gpu"] = describe(device)
     report.note(f"on {report.machine['gpu']['name']}")
-    bench = Bench(report, options, device)
+    benches = [Bench(report, options, device, model) for model in options.model]
     path = options.json
     if path is None and device.type == "cuda" and not options.quick and options.part == "both":
         word = re.sub(r"[^a-z0-9]+", "-", report.machine["gpu"]["name"].lower()).strip("-")
         RESULTS.mkdir(exist_ok=True)
         path = str(RESULTS / f"gpu-{word}.json")
-    for part, run in (("one", one_stream), ("many", many_streams)):
+    parts = [("one", one_stream, bench) for bench in benches] + [("many", many_streams, benches[0])]
+    for part, run, bench in parts:
         if options.part in (part, "both"):
             run(bench)
             if path:

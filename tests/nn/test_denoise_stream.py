@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from rtaudio.errors import ConfigError, DeviceError, WeightsError
-from rtaudio.nn.denoise import Denoiser, tensor_shapes
+from rtaudio.nn.denoise import NET_NAME, Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.weights import find_weights, load_weights
+from rtaudio.nn.weights import find_weights, list_models, load_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.worker import WorkerStage
@@ -75,9 +75,10 @@ def copies(stream):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("transform", TRANSFORMS)
-def test_shipped_denoiser_equals_native_over_60_s(transform, device):
+@pytest.mark.parametrize("model", list_models(NET_NAME))
+def test_shipped_denoisers_equal_native_over_60_s(model, transform, device):
     """On noisy speech, between -40 and 0 dB of its own level, with the state carried."""
-    weights = load_weights(find_weights("standard"))
+    weights = load_weights(find_weights(model))
     speech = np.tile(load_demo().noisy, 8)[: 60 * 48000]
     level = 10 ** (-1 + np.sin(np.arange(speech.size) / 200000))
     x = (speech * level).astype(np.float32)
