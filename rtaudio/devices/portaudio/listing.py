@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rtaudio.devices import pulse
 from rtaudio.devices.catalogue import DeviceInfo, Kind, find
@@ -12,6 +13,9 @@ from rtaudio.errors import DeviceError
 
 PULSE_DEVICES = ("pulse", "default")
 """ALSA devices that end at the Pulse server where Debian's libasound2-plugins is installed."""
+
+JACK_PLUG_IN = "jack"
+"""The ALSA device that ends at the JACK server where libasound2-plugins is installed."""
 
 RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000)
 """Rates tried where one was refused."""
@@ -22,7 +26,7 @@ def list_devices() -> list[DeviceInfo]:
     sd = library()
     rescan(sd)
     apis = sd.query_hostapis()
-    default = list(sd.default.device)
+    default = _defaults(sd, apis)
     devices = [
         DeviceInfo(
             index=entry["index"],
@@ -39,6 +43,23 @@ def list_devices() -> list[DeviceInfo]:
         for entry in sd.query_devices()
     ]
     return devices + _pulse_nodes(devices)
+
+
+def _defaults(sd: Any, apis: Sequence[Any]) -> tuple[int, int]:
+    """PortAudio's default input and output; JACK's own in place of ALSA's road to the same server.
+
+    ALSA's plug-in hands over several blocks at once where JACK's period is long, and rings run empty.
+    """
+    own: Any = next((api for api in apis if api["name"] == JACK), {})
+
+    def default(kind: str, index: int) -> int:
+        if index < 0 or sd.query_devices(index)["name"] != JACK_PLUG_IN:
+            return index
+        in_jack: int = own.get(f"default_{kind}_device", -1)
+        return in_jack if in_jack >= 0 else index
+
+    input, output = sd.default.device
+    return default("input", input), default("output", output)
 
 
 def _gate(devices: list[DeviceInfo]) -> DeviceInfo | None:
