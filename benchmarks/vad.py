@@ -204,10 +204,11 @@ def cost_table(report: Report, model: str, quick: bool) -> None:
     noise = 0.05 * np.random.default_rng(0).standard_normal((3000 if quick else 20000, HOP), np.float32)
     chain = Pipeline([Analysis(2 * HOP, HOP), net])
     warm = float(np.mean(time_stage(chain, noise)[0]))
-    paced = float(np.median(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0]))
+    paced = float(np.mean(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0]))
     table.row("STFT and net", warm, paced)
     report.show(table)
-    report.goal("µs for 10 ms, features included", warm, 10.0)
+    report.goal("µs for 10 ms, features included, warm", warm, 10.0)
+    report.goal("µs for 10 ms, features included, paced", paced, 10.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
