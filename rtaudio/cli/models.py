@@ -7,6 +7,7 @@ from typing import Any
 
 from rtaudio.cli.options import Verbs, verb
 
+REFERENCE = "RNNoise 0.2"
 UNMEASURED = {"compute_us_p50": None, "cpu_share": None}
 """Of what is no denoiser."""
 
@@ -44,10 +45,17 @@ def run(args: argparse.Namespace) -> int:
         print_json(models)
         return 0
     shown = table(
-        "Models", "name", "for", "delay", "cost here", "parameters", "licence", "scores", right=(2, 3, 4)
+        "Models",
+        "name",
+        "for",
+        "delay",
+        "cost here",
+        "parameters",
+        "licence",
+        f"scores ({REFERENCE})",
+        right=(2, 3, 4),
     )
     for model in models:
-        scores = "\n".join(f"{name} {value}" for name, value in _flat(model["scores"]))
         delay = f"{model['delay_ms']:.0f} ms" if model["delay_ms"] is not None else ""
         shown.add_row(
             model["name"],
@@ -56,13 +64,24 @@ def run(args: argparse.Namespace) -> int:
             _cost(model),
             f"{model['parameters']:,}\n{model['bytes'] / 1e6:.1f} MB",
             str(model["licence"]),
-            scores,
+            "\n".join(_score_lines(_flat(model["scores"]))),
         )
     console().print(shown)
     print(f"int8 kernels here, for --precision int8 and an overloaded engine: {int8_kernels()}")
     for model in models:
         print(f"card: {model['card_file']}")
     return 0
+
+
+def _score_lines(scores: list[tuple[str, Any]]) -> list[str]:
+    """A line a score, with what the reference had in the same run behind it."""
+    beside = {name: value for name, value in scores if name.startswith(REFERENCE)}
+    lines = []
+    for name, value in scores:
+        if name not in beside:
+            peer = beside.get(f"{REFERENCE} {name}")
+            lines.append(f"{name} {value}" + (f" ({peer})" if peer is not None else ""))
+    return lines
 
 
 def _cost(model: dict[str, Any]) -> str:

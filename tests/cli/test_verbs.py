@@ -59,6 +59,7 @@ def test_models_tells_what_they_cost(rtaudio):
     assert standard["int8_kernels"] in simd_int8.DOT4
     shown = rtaudio("models")[1]
     assert re.search(r"standard +denoise +20 ms +\d+ µs a hop", shown)
+    assert re.search(r"PESQ [\d.]+ \([\d.]+\)", shown)
     assert f": {simd_int8.DOT4_KIND}\n" in shown
 
 
