@@ -52,7 +52,7 @@ def test_models_tells_what_they_cost(rtaudio):
     assert standard["bytes"] <= 5_000_000
     assert standard["latency_ms"] == 10.0
     delays = {name: model["delay_ms"] for name, model in told.items() if model["delay_ms"] is not None}
-    assert delays == {"standard": 20.0, "cnn": 20.0, "low-latency": 8.0}
+    assert delays == {"standard": 20.0, "cnn": 20.0, "low-latency": 10.0}
     assert all((model["compute_us_p50"] or 0) > 0 for model in told.values() if model["name"] in delays)
     assert all((model["cpu_share"] or 0) > 0 for model in told.values() if model["name"] in delays)
     assert told["vad"]["compute_us_p50"] is told["vad"]["cpu_share"] is None
