@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soxr
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.weights import list_models
 from rtaudio.stream.offline import run_offline
-from rtaudio.tasks import DEFAULT_ATTEN_LIMIT_DB
 from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.machine import installed
 from rtaudio.training.data import SAMPLE_RATE
@@ -38,7 +38,7 @@ def peers_folder() -> Path:
 
 
 def ours(
-    model: str | Path, *, strength: float = 1.0, atten_limit_db: float | None = DEFAULT_ATTEN_LIMIT_DB
+    model: str | Path, *, strength: float = 1.0, atten_limit_db: float | Literal["model"] | None = "model"
 ) -> System:
     """The native pipeline as it runs live, its latency taken off."""
 

@@ -116,9 +116,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--atten-limit",
         type=decibels,
-        default=DEFAULT_ATTEN_LIMIT_DB,
         metavar="DB",
-        help=f"never lower anything by more ({DEFAULT_ATTEN_LIMIT_DB:g}); 100 is as good as no limit",
+        help="never lower anything by more (what suits the model: 36 for standard,"
+        f" {DEFAULT_ATTEN_LIMIT_DB:g} for others); 100 is as good as no limit",
     )
     parser.add_argument(
         "--precision",
@@ -133,7 +133,7 @@ def model_options(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": args.model,
         "strength": args.strength,
-        "atten_limit_db": args.atten_limit,
+        "atten_limit_db": "model" if args.atten_limit is None else args.atten_limit,
         "precision": args.precision,
     }
 

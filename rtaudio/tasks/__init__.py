@@ -3,7 +3,7 @@
 DEFAULT_MODEL = "standard"
 
 DEFAULT_ATTEN_LIMIT_DB = 24.0
-"""Most the denoiser lowers anything unless told: an even bed of noise, 24 dB down, sounds better in
-pauses than what any net leaves of it, and scores better too (see the model's card)."""
+"""Most a denoiser lowers anything, unless it is told or its weights' card names another limit: an even bed
+of noise that far down sounds better in pauses than what most nets leave of it, which comes and goes."""
 
 DEFAULT_PRECISION = "float32"

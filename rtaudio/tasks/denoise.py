@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from rtaudio.dsp.resample import AtRate
 from rtaudio.dsp.stft import Analysis, Synthesis
-from rtaudio.errors import ConfigError
+from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.onnx.manifest import SUFFIXES
 from rtaudio.nn.optional import require
@@ -23,7 +24,7 @@ def build_denoiser(
     model: str | Path = DEFAULT_MODEL,
     *,
     strength: float = 1.0,
-    atten_limit_db: float | None = DEFAULT_ATTEN_LIMIT_DB,
+    atten_limit_db: float | Literal["model"] | None = "model",
     precision: str = DEFAULT_PRECISION,
     sample_rate: int | None = SAMPLE_RATE,
     block: int | None = None,
@@ -33,7 +34,8 @@ def build_denoiser(
     - model: a shipped model's name, the path of a weights file, or of an ONNX model or its manifest
       (which runs in a Python worker: not GIL-free).
     - strength: 0 (nothing is taken away) to 1.
-    - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit.
+    - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit, "model" the one that its
+      weights' card names (36 for `standard`), or else 24.
     - precision: of the net, "float32", "int8-weights" or "int8" (see `rtaudio.nn.product`). With
       float32, an overloaded engine falls back to int8. An ONNX model has its own.
     - sample_rate: of the sound; resampled where the model's is another. None means the model's own.
@@ -46,11 +48,13 @@ def build_denoiser(
         require("an ONNX model", "onnx", "onnxruntime")
         from rtaudio.tasks.onnx_model import build_onnx_denoiser
 
-        dry = dry_share(strength, atten_limit_db)
+        limit_db = DEFAULT_ATTEN_LIMIT_DB if atten_limit_db == "model" else atten_limit_db
+        dry = dry_share(strength, limit_db)
         return build_onnx_denoiser(model, dry=dry, sample_rate=sample_rate, block=block)
-    pipeline = Pipeline(denoise_stages(load_weights(find_weights(model)), precision))
+    weights = load_weights(find_weights(model))
+    pipeline = Pipeline(denoise_stages(weights, precision))
     set_strength(pipeline, strength)
-    set_atten_limit(pipeline, atten_limit_db)
+    set_atten_limit(pipeline, model_limit_db(weights) if atten_limit_db == "model" else atten_limit_db)
     if sample_rate is None or sample_rate == SAMPLE_RATE:
         return pipeline
     return AtRate(pipeline, SAMPLE_RATE, sample_rate)
@@ -62,6 +66,14 @@ def denoise_stages(weights: Weights, precision: str = "float32") -> tuple[Analys
     config = denoiser.config
     sizes = (config.n_fft, config.hop_length, config.window)
     return Analysis(*sizes), denoiser, Synthesis(*sizes)
+
+
+def model_limit_db(weights: Weights) -> float:
+    """Most these weights lower anything unless told, in dB. Raises WeightsError for a card in error."""
+    limit_db = weights.card.get("atten_limit_db", DEFAULT_ATTEN_LIMIT_DB)
+    if not isinstance(limit_db, int | float) or not limit_db >= 0:
+        raise WeightsError(f"card of the weights: atten_limit_db={limit_db!r} must be 0 or more")
+    return float(limit_db)
 
 
 def is_onnx(model: str | Path) -> bool:

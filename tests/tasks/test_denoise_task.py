@@ -8,7 +8,7 @@ from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.kernels.chain import step_arrays
 from rtaudio.nn.denoise import NET_NAME, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.weights import save_weights
+from rtaudio.nn.weights import load_weights, save_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import HOLD
@@ -104,6 +104,19 @@ def test_a_change_while_running_is_no_click(model, change):
     assert level(after) > 1.2 * level(before)
     assert roughness(around) < limit
     assert roughness(np.concatenate([before, after])) > limit  # had it come from one sample to the next
+
+
+def test_weights_may_name_a_limit_of_their_own(model, tmp_path):
+    weights = load_weights(model)
+
+    def limit_db(**card):
+        path = save_weights(tmp_path / "net.npz", weights.net, weights.config, weights.tensors, **card)
+        return -20 * np.log10(denoiser_of(build_denoiser(path)).params["floor"])
+
+    assert limit_db() == pytest.approx(24)
+    assert limit_db(atten_limit_db=36) == pytest.approx(36)
+    with pytest.raises(WeightsError, match="atten_limit_db='low' must be 0 or more"):
+        limit_db(atten_limit_db="low")
 
 
 @pytest.mark.parametrize("change", [{"strength": 1.5}, {"strength": float("nan")}, {"atten_limit_db": -1}])
