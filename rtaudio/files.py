@@ -13,11 +13,15 @@ def whole(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; what was written there takes its place when the block has ended.
 
     Where the block raises, the unfinished file goes and what stood at `path` stays. An OSError names `path`.
+    A pipe or a device is written to as it is: nothing may take its place.
     """
+    if path.exists() and not path.is_file():
+        yield path
+        return
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         yield unfinished
-        with unfinished.open("rb") as file:
+        with unfinished.open("r+b") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())  # else a crash of the machine could leave the new name with nothing in it
         unfinished.replace(path)
     except BaseException as error:

@@ -16,6 +16,17 @@ def test_what_was_written_takes_the_old_ones_place_at_the_end(tmp_path):
     assert os.listdir(tmp_path) == ["a.json"]
 
 
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDWR)  # with both ends open nobody waits for the other
+    with whole(path) as unfinished:
+        unfinished.write_text("new")
+    assert os.read(end, 9) == b"new"
+    os.close(end)
+    assert path.is_fifo()
+
+
 def write_half(path, error):
     with whole(path) as unfinished:
         unfinished.write_text("ne")

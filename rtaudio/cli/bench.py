@@ -29,7 +29,8 @@ it (--jack, --pulse), or through a cable between two devices (--loopback).
 
 A model that fails, hangs or gives NaN on the way is named, and what was measured until then is told.
 Exit code 2 then; 4 with --fail-over-budget where a budget doesn't hold; else 1 where --compare finds
-something slower than before or, with no file, than the first: bench --model released.npz new.npz --compare
+something slower than before or, with no file, than the first:
+bench --model released.npz new.npz --compare
 """
 
 

@@ -96,13 +96,13 @@ def read_word(path: str | Path) -> UserWord:
 
 def _thresholds(path: str | Path, told: Any) -> dict[float, float]:
     """A word's thresholds by false accepts an hour; none in files from before they were kept."""
+    error = WeightsError(f"{path}: its thresholds by false accepts an hour are not valid: {told}")
     try:
         thresholds = {float(rate): threshold for rate, threshold in told.items()}
     except (AttributeError, ValueError):
-        thresholds = {0.0: told}
-    valid = [rate > 0 and isinstance(value, float) and 0 < value <= 1 for rate, value in thresholds.items()]
-    if not all(valid):
-        raise WeightsError(f"{path}: its thresholds by false accepts an hour are not valid: {told}")
+        raise error from None
+    if not all(rate > 0 and isinstance(x, float) and 0 < x <= 1 for rate, x in thresholds.items()):
+        raise error
     return thresholds
 
 

@@ -27,7 +27,7 @@ from rtaudio.training.recipes import Recipe
 
 VALIDATION_PAIRS, VALIDATION_S = 64, 4.0
 VALIDATION_BATCHES, VALIDATION_ROOMS = 6, 30
-SHOWN_FLOOR_DB = -24.0  # of the spectrogram: what the live denoiser leaves of a pause by default
+SHOWN_FLOOR_DB = -24.0  # of the spectrogram: what live is left of a pause, unless a card says otherwise
 
 
 @dataclass(frozen=True)

@@ -205,10 +205,10 @@ class Trainer(Loop):
     average: DenoiseNet
 
     def __init__(
-        self, config: DenoiseConfig, run: RunConfig, mixer: Mixer, weights: LossConfig | None = None
+        self, config: DenoiseConfig, run: RunConfig, mixer: Mixer, loss: LossConfig | None = None
     ) -> None:
         super().__init__(lambda: DenoiseNet(config), run)
-        self.mixer, self.weights = mixer, weights or LossConfig()
+        self.mixer, self.loss_config = mixer, loss or LossConfig()
 
     def start_from(self, path: Path) -> None:
         """Begin with the weights of a file. Raises WeightsError or ConfigError where they don't fit."""
@@ -222,18 +222,18 @@ class Trainer(Loop):
         losses = []
         for number in range(batches):
             noisy, planes = self._planes(mixer.batch(number, self.run.batch))
-            losses.append(float(denoise_loss(self.average(noisy), planes, self.weights)))
+            losses.append(float(denoise_loss(self.average(noisy), planes, self.loss_config)))
         return sum(losses) / batches
 
     def _prepare(self, number: int) -> tuple[Tensor, LossPlanes]:
         return self._planes(self.mixer.batch(number, self.run.batch))
 
     def _planes(self, batch: Batch) -> tuple[Tensor, LossPlanes]:
-        planes = loss_planes(batch.noisy, batch.target, batch.mask, self.weights)
+        planes = loss_planes(batch.noisy, batch.target, batch.mask, self.loss_config)
         return batch.noisy.to(self.device), planes.to(self.device)
 
     def _loss(self, noisy: Tensor, planes: LossPlanes) -> Tensor:
         """The net runs in bfloat16 (a third faster on a CPU that has it), the loss in float32."""
         with torch.autocast(self.device.type, torch.bfloat16):
             gains = self.net(noisy)
-        return denoise_loss(gains, planes, self.weights)
+        return denoise_loss(gains, planes, self.loss_config)

@@ -96,9 +96,8 @@ def denoise_loss(gains: Tensor, planes: LossPlanes, weights: LossConfig) -> Tens
     missing = torch.relu(planes.target_root - root).square().sum()
     both = weights.magnitude + weights.complex
     distance = (root * (both * root - planes.match)).sum() + both * planes.target_root.square().sum()
-    return (distance + weights.missing * missing) / planes.bins + weights.snr * _error_db(
-        gains, planes
-    ).mean()
+    error_db = _error_db(gains, planes).mean()
+    return (distance + weights.missing * missing) / planes.bins + weights.snr * error_db
 
 
 def _error_db(gains: Tensor, planes: LossPlanes) -> Tensor:
