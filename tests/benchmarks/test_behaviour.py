@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.behaviour import BEHAVIOUR, MOST_MUSICAL, musical
+from benchmarks.behaviour import BEHAVIOUR, MOST_MUSICAL, musical, speech_onset
 from benchmarks.report import Goal
 from rtaudio.training.evaluate import Pair
 
@@ -80,3 +80,10 @@ def test_half_a_first_syllable_is_6_db_of_its_level():
     (behaviour,) = (b for b in BEHAVIOUR if b.name == "first syllable after a pause, worst, dB")
     assert behaviour.measure(late(0), [voice()]) == pytest.approx(0, abs=0.2)
     assert behaviour.measure(late(0.15), [voice()]) < -3
+
+
+def test_a_breath_before_the_voice_is_not_its_first_syllable():
+    x = voice().clean
+    breath = np.random.default_rng(0).standard_normal(RATE // 5).astype(np.float32)
+    x[RATE // 5 : 2 * RATE // 5] = breath * np.float32(10 ** (-24 / 20) * np.std(x[RATE // 2 :]))
+    assert speech_onset(x) == pytest.approx(RATE // 2, abs=RATE // 50)
