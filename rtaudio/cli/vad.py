@@ -32,7 +32,9 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("-i", "--input", metavar="DEVICE", help="see `rtaudio devices`")
     parser.add_argument("--rttm", action="store_true", help="NIST RTTM lines instead of JSON")
     parser.add_argument("--duration", type=positive, metavar="S", help="live: stop after so many seconds")
-    parser.add_argument("--model", metavar="NAME", default="vad", help="another net")
+    parser.add_argument(
+        "--model", metavar="NAME", default="vad", help="another net, an ONNX model or its manifest"
+    )
     rules = parser.add_argument_group("what is a segment")
     rules.add_argument("--open", type=fraction, metavar="0..1", help="probability that begins one (0.5)")
     rules.add_argument(

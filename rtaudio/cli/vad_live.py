@@ -12,11 +12,10 @@ from typing import Any
 from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.terminal import note, print_json
 from rtaudio.cli.vad_files import tell
-from rtaudio.dsp.spotter import FRAMES_PER_S
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.tasks.listen import open_microphone
 from rtaudio.tasks.spotting import POLL_S
-from rtaudio.tasks.vad import Segment, Segmenter, SegmentRules, build_vad, teller_of
+from rtaudio.tasks.vad import Segment, Segmenter, SegmentRules, Teller, build_vad, teller_of
 
 
 def run(args: argparse.Namespace, rules: SegmentRules) -> int:
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace, rules: SegmentRules) -> int:
         if not sys.stderr.isatty():
             note("running; Ctrl-C stops")
         try:
-            _listen(Segmenter(rules), teller_of(listener), interrupts, args, rows)
+            _listen(rules, teller_of(listener), interrupts, args, rows)
         finally:
             watchdog.stop()
             engine.stop()
@@ -38,23 +37,24 @@ def run(args: argparse.Namespace, rules: SegmentRules) -> int:
 
 
 def _listen(
-    segmenter: Segmenter,
-    teller: Any,
+    rules: SegmentRules,
+    teller: Teller,
     interrupts: Interrupts,
     args: argparse.Namespace,
     rows: list[dict[str, Any]],
 ) -> None:
     """Tell of segments, with the time of day they began at, until the end."""
+    segmenter = Segmenter(rules, teller.frames_per_s)
     begun_s, heard = time.monotonic(), 0
 
     def say(segment: Segment) -> None:
-        clock_s = time.time() - (heard / FRAMES_PER_S - segment.start_s)
+        clock_s = time.time() - (heard / teller.frames_per_s - segment.start_s)
         clock = datetime.fromtimestamp(clock_s, UTC).isoformat("T", "milliseconds")
         tell(segment, args, rows, None, clock=clock)
 
     while not interrupts.wanted and (args.duration is None or time.monotonic() - begun_s < args.duration):
         time.sleep(POLL_S)
-        probabilities = teller.heard()[:, 0].tolist()
+        probabilities = teller.probabilities()
         heard += len(probabilities)
         for segment in segmenter.feed(probabilities):
             say(segment)

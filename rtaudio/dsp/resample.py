@@ -81,21 +81,36 @@ class AtRate(Pipeline):
     """
 
     def __init__(self, inner: NativeStage, inner_rate: int, sample_rate: int) -> None:
-        _check_positive(inner_rate=inner_rate, sample_rate=sample_rate)
-        self.inner_rate, self.hops = inner_rate, hops_at_once(inner, inner_rate, sample_rate)
-        if self.hops > MOST_HOPS:
-            raise ConfigError(
-                f"hops of {inner.in_spec.size} samples at {inner_rate} Hz are no whole number of samples at "
-                f"{sample_rate} Hz, nor are {MOST_HOPS} at once or fewer"
-            )
-        middle = inner if self.hops == 1 else Several(inner, self.hops)
-        back = Resample(inner_rate, sample_rate, middle.out_spec.size)
-        super().__init__([Resample(sample_rate, inner_rate, back.out_spec.size), middle, back])
+        there, middle = _there(inner, inner_rate, sample_rate)
+        self.inner_rate, self.hops = inner_rate, middle.in_spec.size // inner.in_spec.size
+        super().__init__([there, middle, Resample(inner_rate, sample_rate, middle.out_spec.size)])
 
     @property
     def inner(self) -> NativeStage:
         middle = self.stages[1]
         return middle.stage if isinstance(middle, Several) else middle
+
+
+def heard_at(stage: NativeStage, stage_rate: int, sample_rate: int) -> NativeStage:
+    """`stage`, made for `stage_rate`, for samples of another rate; what it gives stays as it is.
+
+    Raises ConfigError where not even MOST_HOPS hops are whole at `sample_rate`.
+    """
+    return stage if sample_rate == stage_rate else Pipeline(_there(stage, stage_rate, sample_rate))
+
+
+def _there(stage: NativeStage, stage_rate: int, sample_rate: int) -> tuple[Resample, NativeStage]:
+    """From `sample_rate` to `stage`, and the stage itself, a few hops at once where need be."""
+    _check_positive(stage_rate=stage_rate, sample_rate=sample_rate)
+    hops = hops_at_once(stage, stage_rate, sample_rate)
+    if hops > MOST_HOPS:
+        raise ConfigError(
+            f"hops of {stage.in_spec.size} samples at {stage_rate} Hz are no whole number of samples at "
+            f"{sample_rate} Hz, nor are {MOST_HOPS} at once or fewer"
+        )
+    several = stage if hops == 1 else Several(stage, hops)
+    size = several.in_spec.size * sample_rate // stage_rate
+    return Resample(sample_rate, stage_rate, size), several
 
 
 def _check_positive(**values: int) -> None:

@@ -26,6 +26,10 @@ class Listen(NativeStage):
         self.children = (side,)
         self._bind()
 
+    def process(self, x: Samples, out: Samples) -> None:
+        super().process(x, out)
+        self.work_off()
+
     def _bind(self) -> None:
         self.arena["call"][:] = self.children[0].entry, self.children[0].arena.address
 

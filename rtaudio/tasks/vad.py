@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -13,11 +14,14 @@ from rtaudio.dsp.resample import Resample
 from rtaudio.dsp.spotter import FRAMES_PER_S, NET_RATE
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
+from rtaudio.nn.optional import require
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import NativeStage, Samples
+from rtaudio.stream.worker import WorkerStage
+from rtaudio.tasks.denoise import is_onnx
 from rtaudio.tasks.listen import Hearing
 from rtaudio.tasks.spot import VAD_MODEL
 
@@ -60,14 +64,14 @@ class SegmentRules:
 
 
 class Segmenter:
-    """Probabilities in, one every 10 ms; segments out, each as soon as its end is certain."""
+    """Probabilities in, `frames_per_s` of them; segments out, each as soon as its end is certain."""
 
-    def __init__(self, rules: SegmentRules | None = None) -> None:
+    def __init__(self, rules: SegmentRules | None = None, frames_per_s: float = FRAMES_PER_S) -> None:
         self.rules = rules = rules or SegmentRules()
-        frames = [round(ms * FRAMES_PER_S / 1000) for ms in (rules.min_speech_ms, rules.pad_ms)]
-        self._least, self._pad = frames
-        # Padding must not make two segments overlap.
-        self._gap = max(1, round(rules.min_silence_ms * FRAMES_PER_S / 1000), 2 * self._pad)
+        self._frames_per_s = frames_per_s
+        lengths_ms = rules.min_speech_ms, rules.min_silence_ms, rules.pad_ms
+        self._least, gap, self._pad = (round(ms * frames_per_s / 1000) for ms in lengths_ms)
+        self._gap = max(1, gap, 2 * self._pad)  # padding must not make two segments overlap
         self._at = 0
         self._start: int | None = None
         self._last = 0  # the newest frame that was speech
@@ -98,50 +102,84 @@ class Segmenter:
         self._start = None
         if start is not None and end - start >= self._least:
             first, last = max(0, start - self._pad), min(end + self._pad, self._at)
-            yield Segment(first / FRAMES_PER_S, last / FRAMES_PER_S)
+            yield Segment(first / self._frames_per_s, last / self._frames_per_s)
+
+
+class Teller(Protocol):
+    """Tells probabilities of speech, one a frame."""
+
+    @property
+    def frames_per_s(self) -> float: ...
+
+    def probabilities(self) -> list[float]:
+        """Those since the last call."""
+        ...
+
+
+class NetTeller(Tell):
+    """The voice activity net's: one every 10 ms."""
+
+    frames_per_s = float(FRAMES_PER_S)
+
+    def probabilities(self) -> list[float]:
+        probabilities: list[float] = self.heard()[:, 0].tolist()
+        return probabilities
 
 
 def build_vad(sample_rate: int = NET_RATE, model: str | Path = VAD_MODEL) -> Listen:
-    """Hops of 10 ms at `sample_rate`, unchanged, with the voice activity net on the side.
+    """Sound at `sample_rate`, unchanged, with a voice activity model on the side; `teller_of` it tells.
 
-    `teller_of` it tells the probabilities. Raises WeightsError where the model is missing.
+    Hops are of 10 ms; those of an ONNX model (a file or its manifest, which runs in a Python worker) are
+    its own. Raises WeightsError or ModelError where the model is missing or another kind.
     """
+    if is_onnx(model):
+        require("an ONNX model", "onnx", "onnxruntime")
+        from rtaudio.tasks.vad_onnx import onnx_side
+
+        return Listen(onnx_side(model, sample_rate))
     net = VadNet.from_weights(load_weights(find_weights(model)))
     hop = NET_RATE // FRAMES_PER_S
-    side: list[NativeStage] = [Analysis(2 * hop, hop), net, Tell((1,), MOST_WAITING)]
+    side: list[NativeStage] = [Analysis(2 * hop, hop), net, NetTeller((1,), MOST_WAITING)]
     if sample_rate != NET_RATE:
         side.insert(0, Resample(sample_rate, NET_RATE, sample_rate // FRAMES_PER_S))
     return Listen(Pipeline(side))
 
 
-def teller_of(listener: Listen) -> Tell:
-    """What tells the probabilities."""
-    return next(stage for stage in listener.walk() if isinstance(stage, Tell))
+def teller_of(listener: Listen) -> Teller:
+    """What tells the probabilities of what `build_vad` made."""
+    for stage in listener.walk():
+        if isinstance(stage, NetTeller):
+            return stage
+        if isinstance(stage, WorkerStage):
+            teller: Teller = stage.inner  # type: ignore[assignment]
+            return teller
+    raise ConfigError(f"{listener!r} is no voice activity pipeline")
 
 
 def speech_probabilities(wave: Samples, model: str | Path = VAD_MODEL) -> np.ndarray:
-    """Probability of speech every 10 ms of mono sound at NET_RATE."""
+    """Probability of speech in every frame (10 ms, or an ONNX model's hop) of mono sound at NET_RATE."""
     listener = build_vad(model=model)
     teller, hearing = teller_of(listener), Hearing(listener, NET_RATE, NET_RATE)
-    parts = []
+    told: list[float] = []
     for at in range(0, wave.size, NET_RATE):
         hearing.hear(wave[at : at + NET_RATE, None])
-        parts.append(teller.heard()[:, 0])
+        told += teller.probabilities()
     hearing.finish(0.0)
-    return np.concatenate([*parts, teller.heard()[:, 0]])
+    return np.array(told + teller.probabilities(), np.float32)
 
 
 def segments(
     listener: Listen, chunks: Iterable[Frames], sample_rate: int, rules: SegmentRules | None = None
 ) -> Iterator[Segment]:
     """Speech in `(n, channels)` chunks of sound at `sample_rate`, as they come. `build_vad` listens."""
-    segmenter, teller = Segmenter(rules), teller_of(listener)
+    teller = teller_of(listener)
+    segmenter = Segmenter(rules, teller.frames_per_s)
     hearing, frames = Hearing(listener, NET_RATE, sample_rate), 0
     for chunk in chunks:
         hearing.hear(chunk)
         frames += len(chunk)
-        yield from segmenter.feed(teller.heard()[:, 0].tolist())
+        yield from segmenter.feed(teller.probabilities())
     hearing.finish(0.0)
-    yield from segmenter.feed(teller.heard()[:, 0].tolist())
+    yield from segmenter.feed(teller.probabilities())
     for last in segmenter.finish():
         yield Segment(last.start_s, min(last.end_s, frames / sample_rate))
