@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import ablations
-from benchmarks.ablations import CHANGES, row_of
+from benchmarks.ablations import CHANGES, file_name, row_of
 from rtaudio.nn.torch.denoise import DenoiseNet
 
 
@@ -24,3 +24,7 @@ def test_a_row_that_is_done_is_trained_again_only_if_it_would_be_another(tmp_pat
         scores = row_of(CHANGES[0], tmp_path / "row.json", None, [], settings)
     assert steps == [10, 20]
     assert scores == {"gain_db": 2.0}
+
+
+def test_every_row_is_kept_in_a_file_of_its_own():
+    assert len({file_name(change) for change in CHANGES}) == len(CHANGES)
