@@ -57,7 +57,11 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
             " rtaudio/training/recipes (standard)",
         )
         parser.add_argument(
-            "--start", metavar="NAME|FILE", help="begin with a shipped model's weights, or a file's"
+            "--start",
+            nargs="+",
+            default=[],
+            metavar="NAME|FILE",
+            help="begin with a shipped model's weights, or a file's, or the mean of several",
         )
     parser.add_argument(
         "--rate",
@@ -106,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     shown = console(stderr=args.json)
     if args.net == "denoise":
-        start = find_weights(args.start) if args.start else None
+        start = [find_weights(name) for name in args.start]
         recipe = load_recipe(args.model)
         loop: Any = train_denoise(paths, config, recipe, resume=args.resume, start=start, console=shown)
     else:

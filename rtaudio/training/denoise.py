@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -66,12 +66,12 @@ def train_denoise(
     recipe: Recipe,
     *,
     resume: bool = False,
-    start: Path | None = None,
+    start: Sequence[Path] = (),
     console: Console | None = None,
 ) -> Trainer:
     """Train a denoiser and leave checkpoint, best weights, history and pictures in `paths.out`.
 
-    `start` is a weights file to begin with, in place of random weights.
+    `start` is a weights file to begin with, in place of random weights; or several, for their mean.
     """
     console = console or Console()
     check_start(paths, run, resume)
@@ -80,8 +80,8 @@ def train_denoise(
     trainer = Trainer(recipe.net, run, Mixer(store, "train", recipe.mix, run.seed), recipe.loss)
     if resume:
         trainer.resume(paths.checkpoint)
-    elif start is not None:
-        trainer.start_from(start)
+    elif start:
+        trainer.start_from(*start)
     mix = replace(recipe.mix, n_rooms=VALIDATION_ROOMS, other_throat=0.0, without=())
     held_out = HeldOut(
         validation_pairs(store, VALIDATION_PAIRS, VALIDATION_S), Mixer(store, "valid", mix, run.seed)

@@ -210,9 +210,12 @@ class Trainer(Loop):
         super().__init__(lambda: DenoiseNet(config), run)
         self.mixer, self.loss_config = mixer, loss or LossConfig()
 
-    def start_from(self, path: Path) -> None:
-        """Begin with the weights of a file. Raises WeightsError or ConfigError where they don't fit."""
-        start_from(self.net, path)
+    def start_from(self, *paths: Path) -> None:
+        """Begin with the weights of a file, or the mean of several.
+
+        Raises WeightsError or ConfigError where they don't fit.
+        """
+        start_from(self.net, *paths)
         self.average.load_state_dict(self.net.state_dict())
 
     @torch.no_grad()

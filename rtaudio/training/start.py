@@ -1,4 +1,4 @@
-"""Start a run from a net that was trained before, also one that hears or remembers otherwise."""
+"""Start a run from nets that were trained before, also such as hear or remember otherwise."""
 
 from __future__ import annotations
 
@@ -20,28 +20,44 @@ MAY_DIFFER = ("n_bands", "channels", "hop_length", "window", "dilations", "mingr
 """Sizes that a net and the one it starts from need not share."""
 
 
-def start_from(net: DenoiseNet, path: Path) -> None:
-    """Give `net` the weights of a weights file, of a net that may hear and remember otherwise.
+def start_from(net: DenoiseNet, *paths: Path) -> None:
+    """Give `net` the weights of a net that may hear and remember otherwise; or the mean of several.
+
+    The mean of nets that were tuned from one start is often better than each (Wortsman et al. 2022, "Model
+    soups").
 
     Other bands: what its first layer hears is carried over to them. Shorter hops: with dilations longer by
     as much, its blocks reach back as far. minGRUs that the start has none of, and channels beyond its own,
     change nothing to begin with.
     Raises WeightsError for another kind of net, ConfigError for one whose other sizes differ.
     """
+    loaded = [_load(path) for path in paths]
+    for path, (config, _) in zip(paths, loaded, strict=True):
+        _check_sizes(net, config, path)
+        if config != loaded[0][0]:
+            raise ConfigError(f"{path}: a net of other sizes than {paths[0]}, which has no mean with it")
+    old = loaded[0][0]
+    tensors = {name: torch.stack([other[name] for _, other in loaded]).mean(0) for name in loaded[0][1]}
+    tensors["inp.weight"] = tensors["inp.weight"] @ torch.from_numpy(band_map(old, net.config))
+    if not old.n_mingrus:
+        tensors |= silent_mingrus(net)
+    net.load_state_dict({name: widened(p, tensors[name], name) for name, p in net.state_dict().items()})
+
+
+def _load(path: Path) -> tuple[DenoiseConfig, dict[str, Tensor]]:
     weights = load_weights(path)
     if weights.net != NET_NAME:
         raise WeightsError(f"{path}: weights of the net {weights.net!r}, not of {NET_NAME!r}")
-    old = DenoiseConfig(**weights.config)
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
+    return DenoiseConfig(**weights.config), tensors
+
+
+def _check_sizes(net: DenoiseNet, old: DenoiseConfig, path: Path) -> None:
     shared = {name: getattr(net.config, name) for name in MAY_DIFFER}
     grows = len(old.dilations) == len(net.config.dilations) and old.channels <= net.config.channels
     recurs = old.mingru_every in (0, net.config.mingru_every)
     if dataclasses.replace(old, **shared) != net.config or not grows or not recurs:
         raise ConfigError(f"{path}: a net of other sizes, {old}, not {net.config}")
-    tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
-    tensors["inp.weight"] = tensors["inp.weight"] @ torch.from_numpy(band_map(old, net.config))
-    if not old.n_mingrus:
-        tensors |= silent_mingrus(net)
-    net.load_state_dict({name: widened(p, tensors[name], name) for name, p in net.state_dict().items()})
 
 
 def silent_mingrus(net: DenoiseNet) -> dict[str, Tensor]:

@@ -95,3 +95,17 @@ def test_other_nets_and_other_sizes_are_refused(tmp_path):
             start_from(DenoiseNet(dataclasses.replace(start, **other)), saved(tmp_path, start)[1])
     with pytest.raises(WeightsError, match="'keywords'"):
         start_from(DenoiseNet(SMALL_NET), saved(tmp_path, kind="keywords")[1])
+
+
+def test_a_start_from_several_is_their_mean_and_they_must_be_alike(tmp_path):
+    (tmp_path / "b").mkdir()
+    a, first = saved(tmp_path)
+    weights = {name: (3 * tensor).numpy() for name, tensor in a.state_dict().items()}
+    second = save_weights(tmp_path / "b" / "net.npz", NET_NAME, SMALL_NET, weights)
+    new = DenoiseNet(SMALL_NET)
+    start_from(new, first, second)
+    for name, tensor in new.state_dict().items():
+        torch.testing.assert_close(tensor, 2 * a.state_dict()[name])
+    _, wider = saved(tmp_path / "b", dataclasses.replace(SMALL_NET, n_bands=20))
+    with pytest.raises(ConfigError, match="mean"):
+        start_from(new, first, wider)
