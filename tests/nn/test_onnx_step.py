@@ -1,10 +1,13 @@
 """Every convention of streaming ONNX models is proposed, read back, and run the same as by plain calls."""
 
 import copy
+import dataclasses
+import importlib.util
 import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,6 +141,14 @@ LIES = {
     "a delay that is not the front end's": ({"delay = 0": "delay = 5"}, "delay=5"),
     "a hop that does not fit": ({"hop_length = 160": "hop_length = 128"}, "128"),
     "no rate": ({"sample_rate = 16000": "sample_rate = 0"}, "sample_rate=0"),
+    "a delay that would fill the memory": (
+        {"look_ahead = 0": "look_ahead = 160001", "delay = 0": "delay = 160001"},
+        "delay=160001 must be 10 s at most",
+    ),
+    "a context that is less than none": (
+        {"context = 0": "context = -32", "hop_length = 160": "hop_length = 192"},
+        "context=-32",
+    ),
     "a slip of the pen": ({"hop_length": "hop_lenght"}, "hop_length"),
     "a word for a number": ({"delay = 0": 'delay = "none"'}, "delay='none'"),
     "an unknown role": ({'role = "state"': 'role = "memory"'}, "memory"),
@@ -170,8 +181,78 @@ def test_a_known_model_at_another_rate_is_named(tmp_path, monkeypatch):
     known = propose(model).manifest
     manifest = read_manifest(twins.manifest_of(model, **{"sample_rate = 16000": "sample_rate = 48000"}))
     monkeypatch.setattr("rtaudio.nn.onnx.files.known_manifests", lambda: (known,))
-    with pytest.raises(ModelError, match="16000 Hz; its manifest says 48000"):
+    with pytest.raises(ModelError, match="sample_rate is 16000; its manifest says 48000"):
         open_steps(manifest)
+
+
+def test_a_known_model_behind_another_front_end_is_named(tmp_path, monkeypatch):
+    model = twins.spectral(tmp_path / "m.onnx")
+    known = propose(model).manifest
+    manifest = read_manifest(twins.manifest_of(model, **{'"sqrt_hann"': '"hann"'}))
+    open_steps(manifest)
+    monkeypatch.setattr("rtaudio.nn.onnx.files.known_manifests", lambda: (known,))
+    with pytest.raises(ModelError, match="window is 'sqrt_hann'; its manifest says 'hann'"):
+        open_steps(manifest)
+
+
+@pytest.mark.parametrize("parts_first", [False, True])
+def test_a_layout_that_is_not_the_shape_s_is_told_in_one_line(parts_first, tmp_path):
+    model = twins.spectral(tmp_path / "m.onnx", parts_first)
+    layouts = ('"bins, parts"', '"parts, bins"')
+    with pytest.raises(ModelError, match=r"spec of shape .* does not hold") as caught:
+        read_manifest(twins.manifest_of(model, **{layouts[parts_first]: layouts[not parts_first]}))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flat_spectrum_may_have_either_layout(tmp_path):
+    (net,) = (manifest := propose(twins.spectral(tmp_path / "m.onnx")).manifest).nets
+    ports = [dataclasses.replace(port, shape=(1, 322)) for port in net.data]
+    flat = dataclasses.replace(net, inputs=(ports[0], *net.states), outputs=(ports[1],))
+    for layout in ("bins, parts", "parts, bins"):
+        front_end = dataclasses.replace(manifest.front_end, layout=layout)
+        dataclasses.replace(manifest, front_end=front_end, nets=(flat,)).check()
+
+
+def test_other_weights_of_a_model_we_know_are_fed_as_it_is(tmp_path):
+    """As silero-vad's other files: their sizes left open, with and without a rate, in any order."""
+    for name, ports in {"rate.onnx": ("input", "sr", "state"), "none.onnx": ("state", "input")}.items():
+        proposal = propose(like_silero(tmp_path / name, ports))
+        manifest = proposal.manifest
+        (net,) = manifest.nets
+        assert [port.name for port in net.inputs] == list(ports)
+        assert (manifest.name, manifest.task, manifest.sample_rate) == (name[:-5], "classify", 16000)
+        assert (manifest.hop_length, manifest.front_end.context, net.data[0].shape) == (512, 64, (1, 576))
+        assert proposal.guesses["context"] == "of Silero VAD 6.2, which has the same ports"
+        assert "context = 64  # GUESSED" in write_manifest(manifest, proposal.guesses)
+        assert manifest.licence == ""
+
+
+def like_silero(path, inputs):
+    twin = twins.Twin()
+    kinds = {"input": (twins.FLOAT, ("batch", "n")), "sr": (twins.INT64, ()),
+             "state": (twins.FLOAT, (2, "batch", 128))}  # fmt: skip
+    for name in inputs:
+        twin.port(twin.inputs, name, *kinds[name])
+    twin.port(twin.outputs, "output", twins.FLOAT, ("batch", 1))
+    twin.port(twin.outputs, "stateN", twins.FLOAT, (2, "batch", 128))
+    twin.node("ReduceMean", "input", axes=[1], keepdims=1, out="output")
+    twin.node("Identity", "state", out="stateN")
+    return twin.save(path)
+
+
+def test_silero_vad_s_other_files_are_known_by_their_ports():
+    package = importlib.util.find_spec("silero_vad")
+    if package is None:
+        pytest.skip("silero-vad is not installed")
+    (folder,) = package.submodule_search_locations
+    for name in ("16k_op15", "half", "op18_ifless", "openvino_16k"):
+        manifest = propose(Path(folder) / f"data/silero_vad_{name}.onnx").manifest
+        assert (manifest.hop_length, manifest.front_end.context) == (512, 64)
+
+
+def test_the_context_of_samples_is_marked_as_guessed(tmp_path):
+    proposal = propose(twins.late(tmp_path / "m.onnx"))
+    assert "context = 0  # GUESSED" in write_manifest(proposal.manifest, proposal.guesses)
 
 
 def test_what_is_no_streaming_model_is_refused(tmp_path):

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from rtaudio.errors import ModelError
 from rtaudio.nn.onnx.manifest import Manifest, Net
@@ -73,11 +74,25 @@ def read_net(manifest: Manifest, net: Net) -> bytes:
     if hashlib.sha256(model).hexdigest() != net.sha256:
         raise ModelError(f"{path}: its contents don't match the sha256 in its manifest")
     known = known_as(net.sha256)
-    if known is not None and known.sample_rate != manifest.sample_rate:
-        raise ModelError(
-            f"{path} is {known.name}, for {known.sample_rate} Hz; its manifest says {manifest.sample_rate}"
-        )
+    if known is not None:
+        _check_known(path, manifest, known)
     return model
+
+
+def _check_known(path: Path, manifest: Manifest, known: Manifest) -> None:
+    """Raise ModelError where a manifest contradicts what is known of its file and no running would show."""
+    for key, true in _unprovable(known).items():
+        told = _unprovable(manifest).get(key)
+        if told != true:
+            raise ModelError(f"{path} is {known.name}, whose {key} is {true!r}; its manifest says {told!r}")
+
+
+def _unprovable(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "sample_rate": manifest.sample_rate,
+        "hop_length": manifest.hop_length,
+        **dataclasses.asdict(manifest.front_end),
+    }
 
 
 def open_steps(manifest: Manifest) -> list[OnnxStep]:

@@ -52,6 +52,7 @@ TASKS = ("denoise", "classify")
 KINDS = ("samples", "stft", "dtln")
 ROLES = {"inputs": ("data", "constant", "state"), "outputs": ("data", "side")}
 LAYOUTS = ("bins, parts", "parts, bins")
+MOST_DELAY_S = 10  # a slip of the pen shall not fill the memory
 DTYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
 
@@ -190,14 +191,33 @@ class Manifest:
                         f"{net.file}: {port.name} of shape {list(port.shape)} must hold {size} "
                         f"numbers, for the front end {self.front_end.kind!r}"
                     )
+            self._check_layout(net)
         if not any(net.states for net in self.nets):
             raise ModelError("no net has a state: this is not a streaming model")
+
+    def _check_layout(self, net: Net) -> None:
+        """A flat port is read in the order that `layout` says; any other says it by its shape, too."""
+        if self.front_end.kind != "stft":
+            return
+        spectra = net.data if self.task == "denoise" else net.data[:1]
+        for port in spectra:
+            long_axes = [n for n in port.shape if n > 1]
+            ends = long_axes[:1] if self.front_end.layout == "parts, bins" else long_axes[-1:]
+            if len(long_axes) > 1 and ends != [2]:
+                raise ModelError(
+                    f"{net.file}: {port.name} of shape {list(port.shape)} does not hold "
+                    f"{self.front_end.layout!r}, which is its layout"
+                )
 
     def _check_numbers(self) -> None:
         least = {"sample_rate": 1000, "hop_length": 1, "look_ahead": 0, "delay": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ModelError(f"{name}={getattr(self, name)} must be {value} or more")
+        if self.front_end.context < 0:
+            raise ModelError(f"context={self.front_end.context} must be 0 or more")
+        if self.delay > MOST_DELAY_S * self.sample_rate:
+            raise ModelError(f"delay={self.delay} must be {MOST_DELAY_S} s at most")
         true_delay = self.front_end.delay(self.hop_length) + self.look_ahead
         if self.task == "denoise" and self.delay != true_delay:
             raise ModelError(

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rtaudio.errors import ModelError
-from rtaudio.nn.onnx.files import known_manifest, read_bytes
+from rtaudio.nn.onnx.files import known_manifest, known_manifests, read_bytes
 from rtaudio.nn.onnx.manifest import LAYOUTS, FrontEnd, Manifest, Net, Port
-from rtaudio.nn.onnx.step import dtype_of, open_session
+from rtaudio.nn.onnx.step import check_ports, dtype_of, open_session
 
 DIRECTION_WORDS = {"in", "out", "input", "output", "new", "next", "prev", "old", "cur", "cached"}
 """What tells the two ends of a state apart: without it they have the same name."""
@@ -28,6 +28,9 @@ RATES = {257: 16000, 161: 16000, 201: 16000, 321: 16000, 481: 48000, 513: 48000}
 """By number of bins, what most nets of that size are for."""
 
 WINDOWS = {"hann_sqrt": "sqrt_hann", "sqrt_hann": "sqrt_hann", "hann": "hann", "vorbis": "vorbis"}
+
+FRONT_END_KEYS = {"sample_rate", "hop_length", "window_type"}
+"""Of a file's metadata, what tells how it is to be fed."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,10 @@ def propose(path: str | Path) -> Proposal:
         return Proposal(known)
     model = read_bytes(path)
     session = open_session(model, str(path))
-    net = _net(path, model, session)
-    proposal = _around(net, session.get_modelmeta().custom_metadata_map, path)
+    proposal = _other_weights(path, model, session)
+    if proposal is None:
+        net = _net(path, model, session)
+        proposal = _around(net, session.get_modelmeta().custom_metadata_map, path)
     try:
         proposal.manifest.check()
     except ModelError as error:
@@ -235,11 +240,11 @@ def _around(net: Net, metadata: dict[str, str], path: Path) -> Proposal:
             "hop_length", min(out.size, into.size) if task == "denoise" else into.size, "from shapes"
         )
         front_end = FrontEnd("samples", context=max(0, into.size - hop_length))
+        if "hop_length" in guesses:
+            guesses["context"] = "what the hop leaves of the input"
         rate = told("sample_rate", 16000, "most nets have it")
     guesses["look_ahead"] = "none"
-    licence = metadata.get("licence", metadata.get("license", ""))
-    if not licence:
-        guesses["licence"] = "the file doesn't say; ask where it came from"
+    licence = _licence(metadata, guesses)
     delay = front_end.delay(hop_length) if task == "denoise" else 0
     ports = []
     for port in net.inputs:
@@ -263,3 +268,47 @@ def _around(net: Net, metadata: dict[str, str], path: Path) -> Proposal:
         path.parent,
     )
     return Proposal(manifest, guesses)
+
+
+def _licence(metadata: dict[str, str], guesses: dict[str, str]) -> str:
+    licence = metadata.get("licence", metadata.get("license", ""))
+    if not licence:
+        guesses["licence"] = "the file doesn't say; ask where it came from"
+    return licence
+
+
+# ---------------------------------------------------------------------------- other weights of a model
+
+
+def _other_weights(path: Path, model: bytes, session: Any) -> Proposal | None:
+    """What we know of a model with the same ports, other than constants; None where there is none.
+
+    A file that tells of its front end itself needs no such guess.
+    """
+    metadata = session.get_modelmeta().custom_metadata_map
+    if not FRONT_END_KEYS.isdisjoint(metadata):
+        return None
+    for known in known_manifests():
+        net = _in_file(known.nets[0], path, model, session)
+        if len(known.nets) > 1 or net is None:
+            continue
+        unseen = "window" if known.front_end.kind == "stft" else "context"
+        keys = ("sample_rate", "hop_length", unseen, "look_ahead")
+        guesses = dict.fromkeys(keys, f"of {known.name}, which has the same ports")
+        licence = _licence(metadata, guesses)
+        manifest = replace(known, name=path.stem, licence=licence, source=metadata.get("source", ""))
+        return Proposal(replace(manifest, nets=(net,), folder=path.parent), guesses)
+    return None
+
+
+def _in_file(known: Net, path: Path, model: bytes, session: Any) -> Net | None:
+    """The known net's ports in another file's order; None where they aren't those of the file."""
+    names = [port.name for port in session.get_inputs()]
+    inputs = [port for port in known.inputs if port.name in names or port.role != "constant"]
+    inputs.sort(key=lambda port: names.index(port.name) if port.name in names else len(names))
+    net = Net(path.name, hashlib.sha256(model).hexdigest(), tuple(inputs), known.outputs)
+    try:
+        check_ports(session, net)
+    except ModelError:
+        return None
+    return net
