@@ -20,6 +20,9 @@ ports carry sound, state or a constant. Then it is proved, by running. What was 
 write the manifest with -o, mend it, and prove it with `rtaudio inspect model.toml`. A model whose
 proofs pass runs with `rtaudio denoise --model model.toml`.
 
+Running can't show all: behind a wrong window, or at a wrong sample rate, a model streams as well
+and only works worse. What its author alone knows is listed as not proved.
+
 Exit code 2 where a proof fails.
 """
 
@@ -42,11 +45,12 @@ def run(args: argparse.Namespace) -> int:
     from rtaudio.nn.optional import require
 
     require("inspect", "onnx", "onnx", "onnxruntime")
+    from rtaudio.tasks.onnx_delay import clean_speech
     from rtaudio.tasks.prove import prove
 
     proposal = _proposal(args.model)
     manifest = proposal.manifest
-    proofs = list(prove(manifest, _speech(manifest.sample_rate)))
+    proofs = list(prove(manifest, clean_speech(manifest.sample_rate)))
     if args.out_file:
         _write(args.out_file, proposal)
     if args.json:
@@ -61,16 +65,6 @@ def _proposal(path: str) -> Proposal:
     from rtaudio.nn.onnx.propose import Proposal, propose
 
     return Proposal(read_manifest(path)) if path.endswith(".toml") else propose(path)
-
-
-def _speech(sample_rate: int) -> Any:
-    """The bundled clean recording."""
-    import numpy as np
-    import soxr
-
-    from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
-
-    return soxr.resample(load_demo().clean, SAMPLE_RATE, sample_rate).astype(np.float32)
 
 
 def _write(path: str, proposal: Proposal) -> None:
@@ -97,6 +91,7 @@ def _rows(manifest: Manifest) -> list[dict[str, Any]]:
             "role": port.role,
             "shape": list(port.shape),
             "dtype": port.dtype,
+            "batch_axis": port.batch_axis,
             "note": _note(port),
         }
         for net in manifest.nets
@@ -108,11 +103,9 @@ def _rows(manifest: Manifest) -> list[dict[str, Any]]:
 def _note(port: Port) -> str:
     """What else there is to say of a port."""
     values = f"{port.values[0]:g}" if len(port.values) == 1 else f"{len(port.values)} values"
-    if port.role == "state":
-        return f"from {port.source}, first {values}"
-    if port.role == "constant":
-        return f"always {values}"
-    parts = [f"full scale is {port.scale:g}"] if port.scale != 1 else []
+    parts = [f"from {port.source}, first {values}"] if port.role == "state" else []
+    parts += [f"always {values}"] if port.role == "constant" else []
+    parts += [f"full scale is {port.scale:g}"] if port.scale != 1 else []
     parts += [f"several hops along axis {port.time_axis}"] if port.time_axis is not None else []
     parts += [f"of {', '.join(port.labels)}"] if port.labels else []
     return ", ".join(parts)
@@ -134,11 +127,12 @@ def _print(proposal: Proposal, proofs: list[Proof]) -> None:
     from rtaudio.cli.terminal import console, table
 
     print(_facts(proposal.manifest))
-    ports = table("Ports", "", "port", "role", "shape", "dtype", "")
+    ports = table("Ports", "", "port", "role", "shape", "batch axis", "dtype", "")
+    keys = ("direction", "port", "role", "shape", "batch_axis", "dtype", "note")
     for row in _rows(proposal.manifest):
-        ports.add_row(*(str(row[key]) for key in ("direction", "port", "role", "shape", "dtype", "note")))
+        ports.add_row(*("" if row[key] is None else str(row[key]) for key in keys))
     shown = table("Proofs", "", "", "")
-    words = {True: "passed", False: "FAILED", None: "-"}
+    words = {True: "passed", False: "FAILED", None: "not proved"}
     for proof in proofs:
         shown.add_row(proof.name, words[proof.passed], proof.text)
     console().print(ports, shown)

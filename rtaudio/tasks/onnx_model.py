@@ -5,6 +5,7 @@ Python and ONNX Runtime do the work, so it is not GIL-free: live it runs in a wo
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from rtaudio.nn.onnx.step import OnnxStep
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import Samples, Spec
 from rtaudio.stream.worker import WorkerStage
+from rtaudio.tasks.onnx_delay import Delay, first_words, measure_delay
 
 
 class Front(Protocol):
@@ -226,18 +228,32 @@ def load_denoiser(path: str | Path) -> Manifest:
     return manifest
 
 
+@functools.lru_cache
+def _seen_delay(manifest: Manifest) -> Delay | None:
+    """How long speech takes through the model; None of one that fails, which tells so when it is used."""
+    try:
+        return measure_delay(OnnxStage(manifest), first_words(manifest.sample_rate), manifest.sample_rate)
+    except ModelError:
+        return None
+
+
 def build_onnx_denoiser(
     path: str | Path, *, dry: float, sample_rate: int | None = None, block: int | None = None
 ) -> Pipeline:
     """A model behind a worker's deadline, resampled to and from `sample_rate`, None being its own.
 
     The worker has a hop of time; or, where a block of the device (10 ms unless told) brings several
-    hops at once, as many hops as that. Raises ModelError, or ConfigError for a `sample_rate` at which hops
-    of the model are no whole number of samples.
+    hops at once, as many hops as that. Raises ModelError, also for a delay that is not the one declared,
+    or ConfigError for a `sample_rate` at which hops of the model are no whole number of samples.
     """
     manifest = load_denoiser(path)
+    stage = OnnxStage(manifest, dry)
+    seen = _seen_delay(manifest)
+    if seen is not None and seen.is_false:
+        told = f"its manifest says {manifest.delay}, look_ahead included; mend it (`rtaudio inspect`)"
+        raise ModelError(f"{path}: speech takes {seen.samples} samples through {manifest.name}, and {told}")
     own_rate, hop_length = manifest.sample_rate, manifest.hop_length
     rate = sample_rate or own_rate
     hops_at_once = Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)
-    worker = WorkerStage(OnnxStage(manifest, dry), delay_hops=max(1, math.ceil(hops_at_once)))
+    worker = WorkerStage(stage, delay_hops=max(1, math.ceil(hops_at_once)))
     return Pipeline([worker]) if rate == own_rate else AtRate(worker, own_rate, rate)

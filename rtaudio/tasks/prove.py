@@ -10,23 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtaudio.errors import ModelError
-from rtaudio.nn.onnx.files import open_steps, read_net
+from rtaudio.nn.onnx.files import known_as, open_steps, read_net
 from rtaudio.nn.onnx.manifest import Manifest, Net
 from rtaudio.nn.onnx.step import OnnxStep, open_session, reason
-from rtaudio.stream.offline import run_frames, run_offline
+from rtaudio.stream.offline import run_frames
 from rtaudio.stream.stage import Samples
+from rtaudio.tasks.onnx_delay import LIKENESS, measure_delay
 from rtaudio.tasks.onnx_model import OnnxStage
 
-STEPS = 24  # enough for a state's influence to come through the convolutions of the nets seen so far
+STEPS = 24
+SPARSE = 4
+"""A state may be as deep, in hops, as its longest axis; or deeper by that, if it moves every few hops."""
+MOST_STEPS = 2000
+"""Most hops that a state gets to show itself: half a minute for each that doesn't, of 16 ms a hop."""
 TOLERANCE = 1e-4
 """Of the largest value, between hops one by one and at once: other kernels sum in another order."""
-LIKENESS = 0.3
-"""Least correlation of speech in and out, at its peak, at which the peak says what the delay is."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One thing shown, or not: `passed` is None where this model can't show it, and `text` says why."""
+    """One thing shown, or not: `passed` is None where running can't show it, and `text` says why."""
 
     name: str
     passed: bool | None
@@ -45,7 +48,9 @@ class _UnprovableError(Exception):
 
 
 def prove(manifest: Manifest, speech: Samples) -> Iterator[Proof]:
-    """Run the model and yield each proof as it is done; the first that fails to load ends it.
+    """Run the model and yield each proof as it is done, then what is left to its author's word.
+
+    A model that fails to load ends it.
 
     - speech: some seconds of clean speech in ±1 at the manifest's rate.
     """
@@ -74,6 +79,22 @@ def prove(manifest: Manifest, speech: Samples) -> Iterator[Proof]:
             yield Proof(name, None, str(why))
         except (_FailedError, ModelError) as why:
             yield Proof(name, False, str(why))
+    yield from _only_said(manifest)
+
+
+def _only_said(manifest: Manifest) -> Iterator[Proof]:
+    """What no running can show: behind a wrong window a net streams as well, and only works worse."""
+    front_end, known = manifest.front_end, known_as(manifest.nets[0].sha256)
+    said = {"sample rate": f"{manifest.sample_rate} Hz"}
+    if front_end.kind == "stft":
+        said |= {"window": front_end.window, "hop": f"{manifest.hop_length} samples"}
+    elif manifest.task == "classify":  # of a denoiser the ports tell: what comes out is the hop
+        said["context"] = f"{front_end.context} samples before each hop of {manifest.hop_length}"
+    for name, value in said.items():
+        if known is not None:
+            yield Proof(name, True, f"{value}: the file is {known.name}, by its hash")
+        else:
+            yield Proof(name, None, f"{value}: only its author knows, and a wrong one streams as well")
 
 
 def _hops(net: Net, n_hops: int = STEPS, seed: int = 0) -> NDArray[np.float32]:
@@ -148,32 +169,54 @@ def _reset_repeats(stage: OnnxStage) -> str:
     return "the same to the bit, after noise and after NaN"
 
 
-def _outputs(step: OnnxStep, held: str | None = None) -> NDArray[Any]:
-    """Data outputs over some hops; the state `held` is put back to its beginning before each."""
+def _outputs(step: OnnxStep, n_hops: int, held: str | None = None) -> Iterator[NDArray[Any]]:
+    """Data outputs hop by hop; the state `held` is put back to its beginning before each."""
     step.reset()
-    hops, outputs = _hops(step.net, seed=2), []
     start = step.state(held).copy() if held else None
-    for hop in hops:
+    for hop in _hops(step.net, n_hops, seed=2):
         if held is not None:
             step.state(held)[...] = start
         step(hop)
-        outputs.append(step.data_out.copy())
+        yield step.data_out.copy()
+
+
+def _steps_to_show(net: Net) -> int:
+    """Hops after which whatever its states hold has come out."""
+    return max(STEPS, SPARSE * max((n for state in net.states for n in state.shape), default=0))
+
+
+def _idle(step: OnnxStep, most_steps: int) -> list[str]:
+    """States which, held still for so many hops, change nothing that comes out.
+
+    Most show at once, and are not driven on for those that lie deep.
+    """
+    idle, n_hops = [state.name for state in step.net.states], 0
+    while idle and n_hops < most_steps:
+        n_hops = min(max(STEPS, 4 * n_hops), most_steps)
+        free = list(_outputs(step, n_hops))
+        idle = [
+            name
+            for name in idle
+            if all(
+                np.array_equal(held, out, equal_nan=True)
+                for held, out in zip(_outputs(step, n_hops, name), free, strict=True)
+            )
+        ]
     step.reset()
-    return np.array(outputs)
+    return idle
 
 
 def _state_matters(steps: list[OnnxStep]) -> str:
     total = 0
     for step in steps:
-        free = _outputs(step)
-        idle = [
-            s.name for s in step.net.states if np.array_equal(_outputs(step, s.name), free, equal_nan=True)
-        ]
+        enough = _steps_to_show(step.net)
+        idle = _idle(step, min(enough, MOST_STEPS))
         if idle:
-            told = ", ".join(idle[:3]) + (f" and {len(idle) - 3} more" if len(idle) > 3 else "")
-            raise _FailedError(
-                f"{step.net.file}: holding {told} still changes nothing; is it a state, and paired right?"
-            )
+            names = ", ".join(idle[:3]) + (f" and {len(idle) - 3} more" if len(idle) > 3 else "")
+            told = f"{step.net.file}: holding {names} still changes nothing"
+            if enough > MOST_STEPS:
+                raise _UnprovableError(f"{told} in {MOST_STEPS} hops; of its size it may yet after {enough}")
+            raise _FailedError(f"{told} in {enough} hops; is it a state, and paired right?")
         total += len(step.net.states)
     return f"holding any one of {total} still changes what comes out"
 
@@ -210,18 +253,10 @@ def _chunked_equals_long(manifest: Manifest, steps: list[OnnxStep]) -> str:
 def _delay(stage: OnnxStage, speech: Samples) -> str:
     if stage.manifest.task != "denoise":
         raise _UnprovableError("what comes out is no sound")
-    stage.reset()
-    out = run_offline(stage, speech)
-    size = 1 << (2 * out.size).bit_length()
-    both = np.fft.irfft(np.fft.rfft(out, size) * np.fft.rfft(speech, size).conj(), size)[: out.size]
-    peak = int(np.argmax(np.abs(both)))
-    likeness = float(abs(both[peak]) / (np.linalg.norm(out) * np.linalg.norm(speech) + 1e-12))
-    if likeness < LIKENESS:
-        raise _FailedError(
-            f"speech doesn't come through (correlation {likeness:.2f}), so the delay can't be seen"
-        )
-    if peak != stage.latency:
-        raise _FailedError(
-            f"declared {stage.latency} samples, but speech takes {peak} (correlation {likeness:.2f})"
-        )
-    return f"speech takes {peak} samples, as declared (correlation {likeness:.2f})"
+    seen = measure_delay(stage, speech, stage.manifest.sample_rate)
+    alike = f"(correlation {seen.likeness:.2f})"
+    if not seen.likeness >= LIKENESS:
+        raise _FailedError(f"speech doesn't come through {alike}, so the delay can't be seen")
+    if seen.samples != stage.latency:
+        raise _FailedError(f"declared {stage.latency} samples, but speech takes {seen.samples} {alike}")
+    return f"speech takes {seen.samples} samples, as declared {alike}"

@@ -48,6 +48,25 @@ def test_json_tells_ports_and_proofs(rtaudio, tmp_path):
     assert tomllib.loads(told["manifest"])["format"] == "rtaudio-onnx"
 
 
+def test_batch_axes_and_what_is_not_proved_are_shown(rtaudio, tmp_path):
+    code, out, _ = rtaudio("inspect", twins.flat_state(tmp_path / "m.onnx"))
+    assert code == 0
+    assert "batch axis" in out
+    (state,) = (line for line in out.splitlines() if "new_states" in line)
+    assert "[1, 784] 0 float32" in " ".join(state.split())
+    assert any("sample rate not proved 16000 Hz" in " ".join(line.split()) for line in out.splitlines())
+
+
+@pytest.mark.parametrize("verb", ["denoise", "bench"])
+def test_a_false_delay_is_one_line_wherever_the_model_is_used(rtaudio, verb, recording, tmp_path):
+    manifest = twins.manifest_of(twins.late(tmp_path / "m.onnx"))
+    given = [recording, "-O", tmp_path / "o.wav"] if verb == "denoise" else ["--duration", "0.4"]
+    code, out, err = rtaudio(verb, *given, "--model", manifest)
+    assert (code, out) == (2, "")
+    assert_one_line(err, "m.toml", "speech takes 160 samples", "says 0")
+    assert not (tmp_path / "o.wav").exists()
+
+
 def test_a_proof_that_fails_is_an_exit_code(rtaudio, tmp_path):
     code, out, err = rtaudio("inspect", twins.late(tmp_path / "m.onnx"))
     assert (code, err) == (2, "")

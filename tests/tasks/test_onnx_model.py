@@ -120,6 +120,37 @@ def test_an_exported_net_is_the_native_one(tmp_path):
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
 
+def test_a_false_delay_is_refused_when_the_model_is_loaded(tmp_path):
+    late = twins.manifest_of(twins.late(tmp_path / "late.onnx"))
+    with pytest.raises(ModelError, match=r"late\.toml: speech takes 160 samples .* says 0") as caught:
+        build_denoiser(late)
+    assert "\n" not in str(caught.value)
+    changes = {"look_ahead = 0": "look_ahead = 320", "delay = 160 ": "delay = 480 "}
+    eager = twins.manifest_of(twins.spectral(tmp_path / "early.onnx"), **changes)
+    with pytest.raises(ModelError, match=r"speech takes 160 samples .* says 480"):
+        build_denoiser(eager, strength=0.5)
+
+
+TRUE = (twins.many_states, twins.half_state, twins.flat_state, twins.integer_audio, twins.long_form)
+
+
+@pytest.mark.parametrize("make", TRUE)
+def test_a_true_delay_is_not_refused(make, tmp_path):
+    assert build_denoiser(twins.manifest_of(make(tmp_path / "m.onnx"))).latency > 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_a_model_that_gives_nothing_to_see_the_delay_by_none_is_refused(tmp_path):
+    silent, mad = twins.Twin(), twins.Twin()
+    for twin, factor in ((silent, 0.0), (mad, np.inf)):
+        x = twin.port(twin.inputs, "audio", twins.FLOAT, (1, twins.HOP))
+        y = twin.port(twin.outputs, "audio_out", twins.FLOAT, (1, twins.HOP))
+        old = twin.port(twin.inputs, "h", twins.FLOAT, (1, twins.HOP))
+        twin.node("Identity", x, out=twin.port(twin.outputs, "hn", twins.FLOAT, (1, twins.HOP)))
+        twin.node("Mul", twin.node("Add", x, old), twin.const(factor), out=y)
+        build_denoiser(twins.manifest_of(twin.save(tmp_path / "m.onnx")))
+
+
 @pytest.mark.parametrize("model", LISTENERS)
 def test_an_exported_net_that_listens_is_the_native_one(model, tmp_path):
     weights = load_weights(find_weights(model))
@@ -138,7 +169,7 @@ def test_an_exported_net_that_listens_is_proved_with_its_manifest_and_without(mo
     _, clean = demo_at(16000)
     for manifest in (read_manifest(path), propose(file).manifest):
         proofs = {proof.name: proof.passed for proof in prove(manifest, clean)}
-        unprovable = ("chunked equals long", "delay")
+        unprovable = ("chunked equals long", "delay", "sample rate", "window", "hop")
         assert proofs == dict.fromkeys(proofs, True) | dict.fromkeys(unprovable)
 
 

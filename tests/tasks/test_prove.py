@@ -11,9 +11,11 @@ import soxr
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from rtaudio.nn.onnx.export import export_net
 from rtaudio.nn.onnx.files import known_manifest
 from rtaudio.nn.onnx.manifest_toml import read_manifest
 from rtaudio.nn.onnx.propose import propose
+from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.tasks.demo import load_demo
 from rtaudio.tasks.prove import prove
 from tests import onnx_twins as twins
@@ -55,6 +57,60 @@ def test_a_wrong_delay_is_measured(tmp_path):
     assert "speech takes 160" in failed(propose(model).manifest)["delay"]
     true = twins.manifest_of(model, **{"look_ahead = 0": "look_ahead = 160", "delay = 0": "delay = 160"})
     assert failed(read_manifest(true)) == {}
+
+
+@pytest.mark.parametrize("model", ["standard", "low-latency", "cnn"])
+def test_our_own_denoisers_are_proved_however_deep_their_states(model, tmp_path):
+    _, path = export_net(load_weights(find_weights(model)), tmp_path / "net.onnx")
+    manifest, speech = read_manifest(path), load_demo().clean[: 2 * 48000]
+    shown = {proof.name: proof.passed for proof in prove(manifest, speech)}
+    unknowable = ("chunked equals long", "sample rate", "window", "hop")
+    assert shown == dict.fromkeys(shown, True) | dict.fromkeys(unknowable)
+
+
+def held_line(path, depth, heard=True):
+    """A line of `depth` hops: what comes out of its far end is added to the sound, or to silence."""
+    twin = twins.Twin()
+    x = twin.port(twin.inputs, "audio", twins.FLOAT, (1, twins.HOP))
+    y = twin.port(twin.outputs, "audio_out", twins.FLOAT, (1, twins.HOP))
+    old = twin.port(twin.inputs, "line", twins.FLOAT, (1, depth))
+    new = twin.port(twin.outputs, "line_out", twins.FLOAT, (1, depth))
+
+    def cut(what, begin, end):
+        return twin.node("Slice", what, *(twin.const([k], np.int64) for k in (begin, end, 1)))
+
+    twin.node("Concat", cut(old, 1, depth), cut(x, 0, 1), axis=1, out=new)
+    far = twin.node("Mul", cut(old, 0, 1), twin.const(0.1 * heard))
+    twin.node("Add", x, far, out=y)
+    return twin.save(path)
+
+
+def test_a_state_is_waited_for_as_long_as_it_may_be_deep(tmp_path):
+    assert proofs(propose(held_line(tmp_path / "m.onnx", 300)).manifest)["state matters"].passed is True
+    idle = proofs(propose(held_line(tmp_path / "i.onnx", 300, heard=False)).manifest)["state matters"]
+    assert (idle.passed, "in 1200 hops" in idle.text) == (False, True)
+
+
+def test_a_state_too_deep_to_wait_for_is_not_proved_and_no_failure(tmp_path):
+    deep = proofs(propose(held_line(tmp_path / "m.onnx", 5000)).manifest)["state matters"]
+    assert deep.passed is None
+    assert "line still changes nothing in 2000 hops" in deep.text
+    assert "20000" in deep.text
+
+
+def test_what_only_the_author_knows_is_not_proved(tmp_path, monkeypatch):
+    def only_said(manifest):
+        return {name: proof for name, proof in proofs(manifest).items() if "only its author" in proof.text}
+
+    spectral = propose(twins.spectral(tmp_path / "s.onnx")).manifest
+    told = only_said(spectral)
+    assert set(told) == {"sample rate", "window", "hop"}
+    assert {proof.passed for proof in told.values()} == {None}
+    assert "sqrt_hann" in told["window"].text
+    assert set(only_said(propose(twins.late(tmp_path / "l.onnx")).manifest)) == {"sample rate"}
+    monkeypatch.setattr("rtaudio.nn.onnx.files.known_manifests", lambda: (spectral,))
+    assert only_said(spectral) == {}
+    assert proofs(spectral)["window"].passed is True
 
 
 def test_a_state_that_changes_nothing_is_named(tmp_path):
