@@ -152,6 +152,22 @@ def stage_backend(name: str, stage: Stage, hops: Samples, what: str = "model") -
     return CallBackend(name, (what,), [lambda k: stage.process(hops[k % len(hops)], out)], out)
 
 
+Part = Callable[[Samples, Samples], None]
+"""Part of what a stage does to a hop, into its output."""
+
+
+def parts_backend(
+    name: str, parts: Sequence[tuple[str, Part]], out_shape: tuple[int, ...], hops: Samples
+) -> CallBackend:
+    """A stage in Python, each part of it timed: given by what it is called."""
+    out = np.zeros(out_shape, np.float32)
+
+    def call(part: Part) -> Callable[[int], object]:
+        return lambda k: part(hops[k % len(hops)], out)
+
+    return CallBackend(name, tuple(what for what, _ in parts), [call(part) for _, part in parts], out)
+
+
 APART_HOPS = 100
 """Streams are the same recording, each so many hops further on: they don't need the same at a time."""
 

@@ -25,7 +25,7 @@ from rtaudio.tasks.bench_backends import (
     batch_backend,
     build_backend,
     demo_hops,
-    stage_backend,
+    parts_backend,
     turns_backend,
 )
 from rtaudio.tasks.denoise import SAMPLE_RATE, build_denoiser, denoise_stages, is_onnx
@@ -156,7 +156,7 @@ def _onnx_subject(model: str | Path, chosen: Sequence[tuple[str, str]]) -> Subje
         build_denoiser(model) if denoises else WorkerStage(Gain(hop_length, 0.0)),
         SAMPLE_RATE if denoises else rate,
         period_ns,
-        [stage_backend("onnx", onnx, hops)],
+        [parts_backend("onnx", onnx.parts, onnx.out_spec.shape, hops)],
         facts,
         anew=None,
         many=lambda streams: turns_backend(onnx, streams, hops),

@@ -26,11 +26,16 @@ from rtaudio.stream.stage import Samples, Spec
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.onnx_delay import Delay, first_words, measure_delay
 
+Part = tuple[str, Callable[[Samples, Samples], None]]
+"""What a part of a hop's work is called, and does: given the hop of samples, and where its output goes."""
+
 
 class Front(Protocol):
     """Feeds nets from hops of samples and makes hops of what they give."""
 
-    def process(self, x: Samples, out: Samples) -> None: ...
+    def parts(self) -> tuple[Part, ...]:
+        """What a hop takes, one after the other; the last of them fills its output."""
+        ...
 
     def reset(self) -> None: ...
 
@@ -46,9 +51,14 @@ class SamplesFront:
         (self._net,), self._hop = steps, manifest.hop_length
         self._latest = np.zeros(manifest.front_end.context + self._hop, np.float32)
 
-    def process(self, x: Samples, out: Samples) -> None:
+    def parts(self) -> tuple[Part, ...]:
+        return ("context", self._gather), ("net", self._run)
+
+    def _gather(self, x: Samples, out: Samples) -> None:
         self._latest[: -self._hop] = self._latest[self._hop :]
         self._latest[-self._hop :] = x
+
+    def _run(self, x: Samples, out: Samples) -> None:
         self._net(self._latest)
         self._net.read(out)
 
@@ -68,13 +78,15 @@ class SpectrumFront:
         self._spectrum = np.zeros((front_end.n_bins, 2), np.float32)
         self._parts_first = front_end.layout == "parts, bins"
 
-    def process(self, x: Samples, out: Samples) -> None:
-        self._hear(x)
-        self._net.read(out)
+    def parts(self) -> tuple[Part, ...]:
+        return ("STFT", self._analyse), ("net", self._run)
 
-    def _hear(self, x: Samples) -> None:
+    def _analyse(self, x: Samples, out: Samples) -> None:
         self._analysis.process(x, self._spectrum)
+
+    def _run(self, x: Samples, out: Samples) -> None:
         self._net(self._spectrum.T if self._parts_first else self._spectrum)
+        self._net.read(out)
 
     def reset(self) -> None:
         self._analysis.reset()
@@ -92,9 +104,13 @@ class StftFront(SpectrumFront):
         self._synthesis = Synthesis(front_end.n_fft, manifest.hop_length, front_end.window)
         self._enhanced = np.zeros_like(self._spectrum)
 
-    def process(self, x: Samples, out: Samples) -> None:
-        self._hear(x)
-        self._net.read(self._enhanced.T if self._parts_first else self._enhanced)
+    def parts(self) -> tuple[Part, ...]:
+        return (*super().parts(), ("inverse STFT", self._synthesise))
+
+    def _run(self, x: Samples, out: Samples) -> None:
+        super()._run(x, self._enhanced.T if self._parts_first else self._enhanced)
+
+    def _synthesise(self, x: Samples, out: Samples) -> None:
         self._synthesis.process(self._enhanced, out)
 
     def reset(self) -> None:
@@ -111,18 +127,33 @@ class DtlnFront:
     def __init__(self, manifest: Manifest, steps: list[OnnxStep]) -> None:
         (self._mask_net, self._time_net), self._hop = steps, manifest.hop_length
         n_fft, n_bins = manifest.front_end.n_fft, manifest.front_end.n_bins
-        self._latest, self._block, self._overlap = np.zeros((3, n_fft), np.float32)
+        self._latest, self._masked, self._block, self._overlap = np.zeros((4, n_fft), np.float32)
         self._mask = np.zeros(n_bins, np.float32)
+        self._spectrum = np.fft.rfft(self._latest)
 
-    def process(self, x: Samples, out: Samples) -> None:
+    def parts(self) -> tuple[Part, ...]:
+        return (("FFT", self._analyse), ("mask net", self._run_mask_net), ("inverse FFT", self._resynthesise),
+                ("time net", self._run_time_net), ("overlap-add", self._add))  # fmt: skip
+
+    def _analyse(self, x: Samples, out: Samples) -> None:
         hop = self._hop
         self._latest[:-hop] = self._latest[hop:]
         self._latest[-hop:] = x
-        spectrum = np.fft.rfft(self._latest)
-        self._mask_net(np.abs(spectrum))
+        self._spectrum[:] = np.fft.rfft(self._latest)
+
+    def _run_mask_net(self, x: Samples, out: Samples) -> None:
+        self._mask_net(np.abs(self._spectrum))
         self._mask_net.read(self._mask)
-        self._time_net(np.fft.irfft(spectrum * self._mask))
+
+    def _resynthesise(self, x: Samples, out: Samples) -> None:
+        self._masked[:] = np.fft.irfft(self._spectrum * self._mask)
+
+    def _run_time_net(self, x: Samples, out: Samples) -> None:
+        self._time_net(self._masked)
         self._time_net.read(self._block)
+
+    def _add(self, x: Samples, out: Samples) -> None:
+        hop = self._hop
         self._overlap[:-hop] = self._overlap[hop:]
         self._overlap[-hop:] = 0.0
         self._overlap += self._block
@@ -151,6 +182,8 @@ class OnnxStage:
 
     - dry: share of the untouched sound, delayed as the net's is, that is mixed with it; 0 to 1.
 
+    `parts` are what a hop takes, by name, to be timed apart; `process` runs them, and mixes.
+
     Raises ModelError while it is built, and where the model fails at a hop. Cloning shares the session.
     """
 
@@ -158,6 +191,7 @@ class OnnxStage:
         self.manifest, self._dry = manifest, np.float32(dry)
         self._steps = open_steps(manifest)
         self._front = FRONTS[manifest.front_end.kind, manifest.task](manifest, self._steps)
+        self.parts = self._front.parts()
         self.in_spec = Spec((manifest.hop_length,))
         sound = manifest.task == "denoise"
         self.out_spec = self.in_spec if sound else Spec((manifest.nets[-1].data[1].size,))
@@ -165,7 +199,8 @@ class OnnxStage:
         self._history = np.zeros(self.latency + manifest.hop_length, np.float32)
 
     def process(self, x: Samples, out: Samples) -> None:
-        self._front.process(x, out)
+        for _, part in self.parts:
+            part(x, out)
         if self._dry:
             self._history[: self.latency] = self._history[x.size :]
             self._history[self.latency :] = x

@@ -137,6 +137,14 @@ OTHERS = {
 }
 
 
+PARTS = {
+    "gtcrn": ["STFT", "net", "inverse STFT"],
+    "ul-unas": ["STFT", "net", "inverse STFT"],
+    "dtln": ["FFT", "mask net", "inverse FFT", "time net", "overlap-add"],
+    "silero-vad": ["context", "net"],
+}
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_bench_knows_other_projects_models(rtaudio, name):
     if not OTHERS[name].is_file():
@@ -147,6 +155,7 @@ def test_bench_knows_other_projects_models(rtaudio, name):
     (model,), (told,) = json.loads(out)["models"], json.loads(out)["backends"]
     assert (code, err, told["failure"], told["gil_free"]) == (0, "", "", False)
     assert told["hops"] == 10 * max(1, round(50_000 / model["period_us"]))
+    assert list(told["stage_us"]) == PARTS[name]
     # A hop of time, or two where a block of 10 ms brings so many.
     assert model["verdict"]["allowed_us"] == model["period_us"] * (2 if name == "dtln" else 1)
     assert model["verdict"]["parts_ms"]["worker"] * 1000 == model["verdict"]["allowed_us"]
@@ -160,6 +169,7 @@ def test_bench_times_a_model_as_live_audio_would_run_it(rtaudio, tmp_path):
     assert (code, err, model["period_us"], model["sample_rate"]) == (0, "", 10000, 16000)
     (backend,) = told["backends"]
     assert (backend["backend"], backend["gil_free"], backend["hops"]) == ("onnx", False, 40)
+    assert list(backend["stage_us"]) == ["context", "net"]
     parts_ms = model["verdict"]["parts_ms"]
     assert (parts_ms["algorithmic"], parts_ms["worker"]) == pytest.approx((5, 10))  # two resamplers; a hop
     assert model["verdict"]["allowed_us"] == 10000
