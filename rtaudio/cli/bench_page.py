@@ -93,6 +93,12 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; } tr:last-ch
 """
 
 
+REST = (
+    "The device counts with what it declares on the measured path, and rest is what the chirp took beyond "
+    "all parts; hatched, what it took less."
+)
+
+
 def page(report: dict[str, Any], old: dict[str, Any] | None = None) -> str:
     """The whole page; `old` is the report that `report["comparison"]` was made with."""
     names = ", ".join(model["name"] for model in report["models"])
@@ -159,9 +165,10 @@ def _delay(report: dict[str, Any]) -> str:
     words = (
         "From microphone to speakers. The algorithm's window and the blocks that make up a hop cost what "
         "they cost; compute is the time kept for a hop, and worker the deadline of what runs in Python. "
-        "The device counts with a block each way, the least."
     )
-    limit = report["models"][0]["verdict"]["budget_ms"]
+    verdict = report["models"][0]["verdict"]
+    words += REST if verdict["basis"] else "The device counts with a block each way, the least."
+    limit = verdict["budget_ms"]
     return _section(
         "Where the delay comes from", words, stacked_bar("budget", delay_rows(report), "ms", limit)
     )
@@ -234,8 +241,9 @@ def _grids(report: dict[str, Any]) -> list[str]:
         parts.append(_section("At other paces", words, cells))
     if report.get("round_trip"):
         told = report["round_trip"]
-        bar = stacked_bar("roundtrip", [("", told["declared_ms"])], "ms", told["median_ms"], "measured")
-        parts.append(_section("Measured by chirp", f"{round_trip_line(told).capitalize()}.", bar))
+        bar = stacked_bar("roundtrip", [("", told["parts_ms"])], "ms", told["median_ms"], "measured")
+        words = round_trip_line(told)
+        parts.append(_section("Measured by chirp", f"{words[0].upper()}{words[1:]}.", bar))
     return parts
 
 

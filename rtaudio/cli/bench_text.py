@@ -118,10 +118,13 @@ def overhead_words(report: dict[str, Any]) -> str:
 
 def round_trip_line(told: dict[str, Any]) -> str:
     """The measured delay beside the declared one."""
-    declared = sum(told["declared_ms"].values())
+    declared, passed = (sum(told[name].values()) for name in ("declared_ms", "parts_ms"))
+    beside = f", {declared - passed:.1f} of it buffers of a sound card, past which the chirp went"
     return (
         f"measured by chirp: {told['median_ms']:.1f} ms, within {told['spread_samples']} samples in "
         f"{told['runs']} runs, through {told['path']}; declared there: {declared:.1f} ms"
+        + beside
+        * (declared > passed)
     )
 
 
@@ -254,12 +257,25 @@ def _delay(model: dict[str, Any], report: dict[str, Any]) -> Any:
         "worker": f"the deadline of what runs in Python; {needed}",
         "ring": "blocks making up a hop",
         "compute": "kept for a hop" + ("" if worker else f"; {needed}"),
-        "device": f"a block of {verdict['block']} each way, as long as no device was measured",
+        "two streams": "microphone and speakers each ask at a moment of their own, at worst",
+        "device": _device_words(verdict),
+        "rest": "measured, and in none of the parts"
+        if verdict["parts_ms"].get("rest", 0) >= 0
+        else "of the parts, and not measured",
     }
     for part, ms in verdict["parts_ms"].items():
         shown.add_row(part, f"{ms:.1f}", why.get(part, ""))
-    shown.add_row("total", f"{verdict['total_ms']:.1f}", f"of {verdict['budget_ms']:g} allowed")
+    basis = f"{verdict['basis']}; " if verdict["basis"] else ""
+    shown.add_row("total", f"{verdict['total_ms']:.1f}", f"{basis}of {verdict['budget_ms']:g} allowed")
     return shown
+
+
+def _device_words(verdict: dict[str, Any]) -> str:
+    if not verdict["basis"]:
+        return f"a block of {verdict['block']} each way, as long as no device was measured"
+    if not verdict["parts_ms"]["device"]:
+        return "no buffers of a sound card on the way of the chirp"
+    return f"both ways, as declared there with blocks of {verdict['block']}"
 
 
 def _print_comparison(told: dict[str, Any]) -> None:

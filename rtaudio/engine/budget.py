@@ -13,6 +13,9 @@ from rtaudio.stream.stage import NativeStage
 BLOCKS = (32, 64, 128, 240, 256, 480, 512, 960, 1024)
 """Block sizes tried: powers of two as sound cards like them, and whole 5, 10 and 20 ms at 48 kHz."""
 
+BUFFERS = ("capture buffer", "playback buffer")
+"""Those parts of a delay that the device holds."""
+
 COMFORT_S = 2.5e-3  # compute time worth having: 10 times a net's, and one missed wake-up
 
 

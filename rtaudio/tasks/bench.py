@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from rtaudio.errors import ConfigError
+from rtaudio.stream.stage import NativeStage
+from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.bench_backends import BACKENDS, DEVICES, Backend
+from rtaudio.tasks.bench_delay import along, planned
 from rtaudio.tasks.bench_grid import Measure, Row, measure_paces, measure_streams
 from rtaudio.tasks.bench_load import LOADS, load
 from rtaudio.tasks.bench_measure import ROUNDS, Measurement, Progress
 from rtaudio.tasks.bench_ratio import beside
 from rtaudio.tasks.bench_subject import Subject, build_subject
-from rtaudio.tasks.bench_summary import Runs, choose_plan, judge, summarise
+from rtaudio.tasks.bench_summary import Runs, judge, summarise
 from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.machine import environment
 
@@ -109,7 +112,7 @@ def run_bench(
     owners = [subject for subject in subjects for _ in subject.backends]
     backends = [backend for subject in subjects for backend in subject.backends]
     here = environment(cuda="cuda" in settings.devices)
-    round_trip = _round_trip(settings)
+    trip = _round_trip(settings, subjects[0])
     timed = [(backend, owner.period_ns) for backend, owner in zip(backends, owners, strict=True)]
     measurement, parts = Measurement(timed, settings.duration_s), Parts(progress, settings.whole_s)
     with load(settings.load):
@@ -128,13 +131,16 @@ def run_bench(
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "finished": finished,
         "machine": here | {"priority": measurement.priority.reason or "real-time (SCHED_FIFO)"},
-        "models": [_judged(subject, settings.budget_ms, told) for subject in subjects],
+        "models": [
+            _judged(subject, settings.budget_ms, told, trip, own=subject is subjects[0])
+            for subject in subjects
+        ],
         "settings": {"duration_s": settings.duration_s, "load": settings.load, "rounds": ROUNDS},
         "backends": told,
         "beside": beside(told),
         "paces": paces,
         "streams": streams,
-        "round_trip": round_trip,
+        "round_trip": trip,
     }
 
 
@@ -151,11 +157,20 @@ def _check_asked(settings: BenchSettings, subjects: Sequence[Subject]) -> None:
         raise ConfigError(f"{name} gives no sound, so there is no round trip through it")
 
 
-def _judged(subject: Subject, budget_ms: float, told: list[dict[str, Any]]) -> dict[str, Any]:
-    """The report's part on a model: facts, and the verdict on the first of its backends."""
-    plan, too_long = choose_plan(subject.stage, subject.stage_rate, budget_ms)
+def _judged(
+    subject: Subject, budget_ms: float, told: list[dict[str, Any]], trip: dict[str, Any] | None, *, own: bool
+) -> dict[str, Any]:
+    """The report's part on a model: facts, and the verdict on the first of its backends.
+
+    Where a round trip was measured, with this model as its `own` or with another, the verdict is on that.
+    """
+    stage, rate, worker_ms = subject.stage, subject.stage_rate, subject.worker_us / 1000
     first = next(part for part in told if part["model"] == subject.facts["name"])
-    verdict = judge(plan, too_long, budget_ms, first, subject.worker_us)
+    if trip is None:
+        delay = planned(stage, rate, budget_ms, worker_ms)
+    else:
+        delay = along(trip, stage, rate, worker_ms, own=own)
+    verdict = judge(delay, budget_ms, first, subject.worker_us)
     return subject.facts | {"period_us": subject.period_ns / 1000, "verdict": verdict}
 
 
@@ -197,7 +212,7 @@ def _measure_grids(
     return paces, streams
 
 
-def _round_trip(settings: BenchSettings) -> dict[str, Any] | None:
+def _round_trip(settings: BenchSettings, subject: Subject) -> dict[str, Any] | None:
     """What was asked for, measured while nothing else is; the net computes, but lets the chirp pass."""
     if not (settings.server or settings.loopback):
         return None
@@ -205,5 +220,7 @@ def _round_trip(settings: BenchSettings) -> dict[str, Any] | None:
 
     if settings.loopback:
         return measure_cable(settings.loopback, CABLE_BLOCK, CHIRPS).as_dict()
-    stage = build_denoiser(settings.models[0], strength=0.0)
+    stage: NativeStage = build_denoiser(settings.models[0], strength=0.0)
+    if stage.latency < subject.stage.latency:  # what is judged runs in Python, a deadline later
+        stage = WorkerStage(stage)
     return measure_server(settings.server, stage, CHIRPS).as_dict()

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtaudio.engine.budget import BLOCKS, LatencyBudget, plan_budget
-from rtaudio.errors import BudgetError
-from rtaudio.stream.stage import NativeStage
 from rtaudio.stream.timing import HopTimes
+from rtaudio.tasks.bench_delay import Delay
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
@@ -117,54 +115,31 @@ def short_name(model: str) -> str:
     return Path(model).name
 
 
-def choose_plan(stage: NativeStage, sample_rate: int, budget_ms: float) -> tuple[LatencyBudget, str]:
-    """How the engine would meet the budget, or the shortest delay there is and why it is too long."""
-    try:
-        return plan_budget(stage, sample_rate, budget_ms=budget_ms), ""
-    except BudgetError:
-        (hop_length,) = stage.in_spec.shape
-        plans = [LatencyBudget(sample_rate, block, hop_length, stage.latency) for block in BLOCKS]
-        least = min(plans, key=lambda plan: plan.total_ms)
-        return least, f"the least there is comes to {least.total_ms:.1f} ms"
-
-
-def grouped(plan: LatencyBudget, worker_ms: float = 0.0) -> dict[str, float]:
-    """Parts of the delay in ms, the longest first; the device's two buffers as one, and the deadline
-    of a worker apart from the algorithm's own delay."""
-    parts = dict(plan.parts)
-    parts["device"] = parts.pop("capture buffer") + parts.pop("playback buffer")
-    if worker_ms:
-        parts["algorithmic"] -= worker_ms
-        parts["worker"] = worker_ms
-    return dict(sorted(parts.items(), key=lambda part: -part[1]))
-
-
-def judge(
-    plan: LatencyBudget, too_long: str, budget_ms: float, told: dict[str, Any], worker_us: float = 0.0
-) -> dict[str, Any]:
+def judge(delay: Delay, budget_ms: float, told: dict[str, Any], worker_us: float = 0.0) -> dict[str, Any]:
     """Whether the delay fits the budget and the hops the time kept for them; in one line first.
 
-    That time is what the plan leaves the engine, or, of a stage in Python, its worker's deadline.
+    That time is what the engine has on the way, or, of a stage in Python, its worker's deadline.
     """
     name, needed_us = tail(told["response_us"])
-    allowed_us = worker_us or 1e6 * plan.compute / plan.sample_rate
-    parts = grouped(plan, worker_us / 1000)
-    where = " + ".join(f"{part} {ms:.1f}" for part, ms in parts.items())
+    allowed_us = worker_us or 1000 * delay.compute_ms
+    fits, late = delay.fits(budget_ms), needed_us > allowed_us
     if told["failure"]:
         head = f"does not run: {told['backend']} {told['failure']}"
-    elif too_long:
-        head = f"does not fit {budget_ms:g} ms: {too_long} = {where}"
-    elif needed_us > allowed_us:
-        head = f"does not fit {budget_ms:g} ms: {plan.total_ms:.1f} ms = {where}, and hops are late"
+    elif delay.too_long:
+        where = delay.describe().partition(" = ")[2]
+        head = f"does not fit {budget_ms:g} ms: {delay.too_long} = {where}"
     else:
-        head = f"fits {budget_ms:g} ms: {plan.total_ms:.1f} ms = {where}"
+        head = f"{'fits' if fits and not late else 'does not fit'} {budget_ms:g} ms: {delay.describe()}"
+        head += ", and hops are late" * late
     return {
-        "fits": not told["failure"] and not too_long and needed_us <= allowed_us,
+        "fits": not told["failure"] and fits and not late,
         "line": f"{head}; {_in_time(told, name, needed_us, allowed_us)}",
         "budget_ms": budget_ms,
-        "total_ms": plan.total_ms,
-        "parts_ms": parts,
-        "block": plan.block,
+        "total_ms": delay.total_ms,
+        "most_ms": delay.most_ms,
+        "basis": delay.basis,
+        "parts_ms": delay.parts,
+        "block": delay.block,
         "needed_us": needed_us,
         "needed_is": name,
         "allowed_us": allowed_us,

@@ -18,7 +18,7 @@ import numpy as np
 
 from rtaudio.devices.portaudio import PortAudioDevice, burst, find_device, native_block
 from rtaudio.devices.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, PulseServer, missing
-from rtaudio.engine.budget import plan_budget
+from rtaudio.engine.budget import BUFFERS, plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError, DeviceError, MissingLibraryError
 from rtaudio.stream.stage import NativeStage, Samples
@@ -27,7 +27,7 @@ from rtaudio.tasks.probe import Probe, ProbeProcess, chirp, delay_between, open_
 RATE = 48000
 SIGNAL = np.concatenate([np.zeros(RATE // 10), chirp(RATE, 0.5), np.zeros(RATE // 2)]).astype(np.float32)
 SILENCE = 0.05  # a tenth of the chirp's level
-PULSE_BLOCK = 480
+PULSE_BLOCK, PULSE_ENDS = 480, ("mic.monitor", "spk")
 PULSE_OPENINGS = 3
 """Each stream on Pulse begins somewhere in the server's own period: within a stream every chirp takes
 as long as the last, and another stream a block or so more or less."""
@@ -41,6 +41,8 @@ class RoundTrip:
     - path: where the sound went; through_engine: whether the engine was on it.
     - own: what of each delay is the probe's own, and not counted in `delays`.
     - declared_ms: the parts of the same path as the engine or the devices declare them.
+    - block, burst, duplex: what the engine plans with there, as `plan_budget` takes them.
+    - buffered: whether the chirp went through the buffers of a device, or past them.
     """
 
     path: str
@@ -48,10 +50,20 @@ class RoundTrip:
     own: int
     delays: tuple[int, ...]
     declared_ms: dict[str, float]
+    block: int
+    burst: int = 1
+    duplex: bool = True
+    buffered: bool = True
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON; `spread` is the longest less the shortest."""
+        """JSON; `spread` is the longest less the shortest.
+
+        `parts_ms` are those declared parts that the chirp went through, `rest_ms` what they leave
+        unexplained of the median: below 0 where they are more than was measured.
+        """
         delays = sorted(self.delays)
+        median_ms = 1000.0 * float(np.median(delays)) / RATE
+        parts = {name: ms for name, ms in self.declared_ms.items() if self.buffered or name not in BUFFERS}
         return {
             "path": self.path,
             "through_engine": self.through_engine,
@@ -59,8 +71,14 @@ class RoundTrip:
             "own_samples": self.own,
             "samples": {"least": delays[0], "median": int(np.median(delays)), "most": delays[-1]},
             "spread_samples": delays[-1] - delays[0],
-            "median_ms": 1000.0 * float(np.median(delays)) / RATE,
+            "median_ms": median_ms,
+            "most_ms": 1000.0 * delays[-1] / RATE,
             "declared_ms": self.declared_ms,
+            "parts_ms": parts,
+            "rest_ms": median_ms - sum(parts.values()),
+            "block": self.block,
+            "burst": self.burst,
+            "duplex": self.duplex,
         }
 
 
@@ -115,9 +133,8 @@ def pulse_loop(folder: Path, runs: int) -> int:
 
 def through_pulse(folder: Path, stage: NativeStage, runs: int) -> tuple[list[int], dict[str, float]]:
     """As `through_jack`, on a `PulseServer`."""
-    device = PortAudioDevice("mic.monitor", "spk", block=PULSE_BLOCK)
-    pairs = burst(find_device("mic.monitor", "input"))
-    plan = plan_budget(stage, RATE, block=PULSE_BLOCK, burst=pairs, duplex=device.duplex)
+    device = PortAudioDevice(*PULSE_ENDS, block=PULSE_BLOCK)
+    plan = plan_budget(stage, RATE, block=PULSE_BLOCK, **_plan_options(*PULSE_ENDS))
     with (
         LiveEngine(stage, device, plan) as engine,
         ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "spk.monitor", "mic") as probe,
@@ -125,34 +142,42 @@ def through_pulse(folder: Path, stage: NativeStage, runs: int) -> tuple[list[int
         return delays_of(probe, runs), engine.latency_parts()
 
 
+def _plan_options(source: str, sink: str) -> dict[str, Any]:
+    """What live audio plans with between these two devices, beside the block."""
+    return {"burst": burst(find_device(source, "input")), "duplex": PortAudioDevice(source, sink).duplex}
+
+
 def _jack(stage: NativeStage, runs: int, folder: Path) -> RoundTrip:
     _need("JACK", JACK_PROGRAMS)
     with JackServer() as jack:
         own = jack_loop(jack, folder, runs)
         delays, parts = through_jack(jack, folder, stage, runs)
-        path = f"the engine on JACK's dummy driver, periods of {jack.period}"
-    return _less_own(path, own, delays, parts)
+        path, period = f"the engine on JACK's dummy driver, periods of {jack.period}", jack.period
+    # The probe is wired to the engine itself: what is left goes through no sound card.
+    return RoundTrip(path, True, own, _less_own(own, delays), parts, period, buffered=False)
 
 
-def _less_own(path: str, own: int, delays: Sequence[int], parts: dict[str, float]) -> RoundTrip:
+def _less_own(own: int, delays: Sequence[int]) -> tuple[int, ...]:
     """DeviceError where a stream of the probe stumbled, so that its own loop is the longer one."""
     if min(delays) <= own:
         raise DeviceError(f"the probe alone took {own} samples, and through the engine {min(delays)}")
-    return RoundTrip(path, True, own, tuple(delay - own for delay in delays), parts)
+    return tuple(delay - own for delay in delays)
 
 
 def _pulse(stage: NativeStage, runs: int, folder: Path) -> RoundTrip:
     _need("PulseAudio", PULSE_PROGRAMS)
     path = f"the engine on PulseAudio's null sinks, blocks of {PULSE_BLOCK}"
-    trips, chirps = [], -(-runs // PULSE_OPENINGS)
+    loops: list[int] = []
+    trips: list[int] = []
+    chirps = -(-runs // PULSE_OPENINGS)
     with PulseServer():
+        options = _plan_options(*PULSE_ENDS)
         for _ in range(PULSE_OPENINGS):
-            own = pulse_loop(folder, chirps)
+            loops.append(pulse_loop(folder, chirps))
             delays, parts = through_pulse(folder, stage, chirps)
-            trips.append(_less_own(path, own, delays, parts))
+            trips += _less_own(loops[-1], delays)
             stage.reset()
-    own = int(np.median([trip.own for trip in trips]))
-    return RoundTrip(path, True, own, tuple(d for trip in trips for d in trip.delays), parts)
+    return RoundTrip(path, True, int(np.median(loops)), tuple(trips), parts, PULSE_BLOCK, **options)
 
 
 SERVERS = {"jack": _jack, "pulse": _pulse}
@@ -190,6 +215,7 @@ def measure_cable(names: str, block: int, runs: int) -> RoundTrip:
     if not colon or not source or not sink:
         raise ConfigError(f"loopback={names!r} must be IN:OUT, two devices of `rtaudio devices`")
     block = native_block(find_device(source, "input")) or block
+    options = _plan_options(source, sink)
     device, probe = PortAudioDevice(source, sink, block=block, duplex=True), Probe(SIGNAL, hold=True)
     if not device.one_clock:
         raise DeviceError(
@@ -210,4 +236,4 @@ def measure_cable(names: str, block: int, runs: int) -> RoundTrip:
         }
         device.close()
     path = f"a cable from {device.output.name} to {device.input.name}, blocks of {block}"
-    return RoundTrip(path, False, 0, tuple(delays), declared)
+    return RoundTrip(path, False, 0, tuple(delays), declared, block, **options)

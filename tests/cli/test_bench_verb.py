@@ -17,15 +17,20 @@ from program import ENVIRONMENT
 
 from rtaudio.cli.bench_page import page
 from rtaudio.cli.bench_png import save_pictures
-from rtaudio.cli.bench_text import beside_rows, overhead_words, print_report
+from rtaudio.cli.bench_text import beside_rows, overhead_words, print_report, round_trip_line
 from rtaudio.cli.charts import WIDTH, Curve, forest, tail_chart
 from rtaudio.cli.main import main
+from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import HopTimes
+from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.bench import BenchSettings, run_bench
 from rtaudio.tasks.bench_backends import STAGES, NativeBackend
 from rtaudio.tasks.bench_compare import compare
+from rtaudio.tasks.bench_delay import along
 from rtaudio.tasks.bench_ratio import beside
-from rtaudio.tasks.bench_summary import Runs, summarise
+from rtaudio.tasks.bench_summary import Runs, judge, summarise
+from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.roundtrip import RoundTrip
 
 SECONDS = "0.4"
 
@@ -174,16 +179,28 @@ def test_a_budget_that_fails_and_one_object_on_stdout(rtaudio, model):
     assert rtaudio(*arguments, "--fail-over-budget")[0] == 4
 
 
-ROUND_TRIP = {
-    "path": "a cable",
-    "through_engine": False,
-    "runs": 2,
-    "own_samples": 0,
-    "samples": {"least": 960, "median": 960, "most": 961},
-    "spread_samples": 1,
-    "median_ms": 20.0,
-    "declared_ms": {"capture buffer": 9.0, "playback buffer": 9.5},
+DECLARED = {
+    "capture buffer": 20.0,
+    "ring": 0.0,
+    "algorithmic": 10.0,
+    "compute": 20.0,
+    "two streams": 15.0,
+    "playback buffer": 20.0,
 }
+DELAYS = (2917, 2981, 2981, 2981, 2981, 3979)
+ROUND_TRIP = RoundTrip(
+    "the engine on PulseAudio's null sinks, blocks of 480", True, 1444, DELAYS, DECLARED, 480, 2, duplex=False
+).as_dict()
+"""As `--pulse` measures it."""
+
+
+def with_round_trip(measured):
+    """The report of a run that measured it, too."""
+    report = copy.deepcopy(measured)
+    model, told = report["models"][0], report["backends"][0]
+    delay = along(ROUND_TRIP, build_denoiser(model["name"]), 48000, own=True)
+    model["verdict"] = judge(delay, 40.0, told)
+    return report | {"round_trip": ROUND_TRIP}
 
 
 def grid(model_name, key, *values):
@@ -202,7 +219,7 @@ def grid(model_name, key, *values):
 
 
 def test_other_paces_streams_and_the_round_trip_are_told_and_drawn(rtaudio, model, monkeypatch, tmp_path):
-    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda settings: ROUND_TRIP)
+    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda *_: ROUND_TRIP)
     html, json_file = tmp_path / "page.html", tmp_path / "report.json"
     arguments = ("--hop", "5ms,10ms", "--streams", "3,1", "--html", html, "--json", json_file)
     code, out, _ = rtaudio("bench", "--model", model, "--duration", SECONDS, *arguments)
@@ -216,12 +233,54 @@ def test_other_paces_streams_and_the_round_trip_are_told_and_drawn(rtaudio, mode
     for words in (
         "own hop is 10 ms",
         "Streams on one core, in one step",
-        "measured by chirp: 20.0 ms",
-        "declared there: 18.5 ms",
+        "measured by chirp: 62.1 ms",
+        "declared there: 85.0 ms",
     ):
         assert words in out
     root, _ = elements(html.read_text())
     assert {"streams", "roundtrip"} <= {svg.get("id") for svg in root.iter("svg")}
+
+
+@pytest.mark.parametrize(("budget", "code"), [("40ms", 4), ("90ms", 0)])
+def test_where_a_round_trip_was_measured_the_answer_is_about_it(
+    rtaudio, model, monkeypatch, tmp_path, budget, code
+):
+    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda *_: ROUND_TRIP)
+    html, file = tmp_path / "page.html", tmp_path / "report.json"
+    arguments = ("--pulse", "--budget", budget, "--fail-over-budget", "--html", html, "--json", file)
+    given, out, _ = rtaudio("bench", "--model", model, "--duration", SECONDS, *arguments)
+    short = f"{'does not fit' if code else 'fits'} {budget.removesuffix('ms')} ms"
+    assert given == code
+    assert out.startswith(f"{short}: 62.1 ms measured (up to 82.9, blocks of 480) = algorithmic 10.0")
+    assert f'<p class="verdict {"no" if code else "yes"}">{short.capitalize()}</p>' in html.read_text()
+    lines = [line.split() for line in out.splitlines()]
+    assert ["device", "40.0", "both"] in [line[:3] for line in lines]
+    assert ["rest", "-22.9", "of"] in [line[:3] for line in lines]
+    assert ["total", "62.1", "measured;"] in [line[:3] for line in lines]
+    assert "no device was measured" not in out
+    verdict = json.loads(file.read_text())["models"][0]["verdict"]
+    assert verdict["total_ms"] == pytest.approx(sum(verdict["parts_ms"].values()))
+    assert verdict["total_ms"] == pytest.approx(ROUND_TRIP["median_ms"])
+
+
+def test_buffers_that_the_chirp_went_past_are_named():
+    trip = RoundTrip("JACK", True, 64, (2160,), DECLARED, 480, buffered=False).as_dict()
+    assert round_trip_line(trip).endswith(
+        "declared there: 85.0 ms, 40.0 of it buffers of a sound card, past which the chirp went"
+    )
+
+
+@pytest.mark.parametrize(("backend", "kind"), [("native", Pipeline), ("torch", WorkerStage)])
+def test_the_round_trip_is_of_what_is_judged(model, monkeypatch, backend, kind):
+    """What runs in Python is live a hop later, behind its deadline."""
+    pytest.importorskip("torch")
+    given = []
+    trip = RoundTrip("", True, 0, DELAYS, DECLARED, 480)
+    monkeypatch.setattr(
+        "rtaudio.tasks.roundtrip.measure_server", lambda name, stage, runs: (given.append(stage), trip)[1]
+    )
+    run_bench(BenchSettings((model,), (backend,), duration_s=0.1, server="pulse"))
+    assert [type(stage) for stage in given] == [kind]
 
 
 def test_onnx_runs_beside_native(rtaudio, model):
@@ -451,9 +510,12 @@ def test_nets_that_listen_are_measured_too(rtaudio):
 
 
 def test_the_round_trip_is_the_first_model_s(rtaudio, model, monkeypatch):
-    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda settings: ROUND_TRIP)
+    monkeypatch.setattr("rtaudio.tasks.bench._round_trip", lambda *_: ROUND_TRIP)
     code, out, _ = rtaudio("bench", "--duration", SECONDS, "--model", model, "vad", "--jack")
     assert (code, "measured by chirp" in out) == (0, True)
+    first, second = out.splitlines()[:2]
+    assert ": does not fit 40 ms: 62.1 ms measured (" in first
+    assert second.startswith("vad: does not fit 40 ms: 52.1 ms with the device measured (")
     code, _, err = rtaudio("bench", "--duration", SECONDS, "--model", "vad", model, "--jack")
     assert (code, err) == (2, "rtaudio: vad gives no sound, so there is no round trip through it\n")
 

@@ -11,6 +11,7 @@ from rtaudio.devices.servers import JACK_PROGRAMS, PULSE_PROGRAMS
 from tests.live.conftest import need
 
 SECONDS = "0.2"
+ENGINE_PARTS = ("algorithmic", "ring", "compute", "two streams")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -24,7 +25,12 @@ def round_trip(*arguments):
     code, out, err = run("bench", "--duration", SECONDS, "--json", *arguments)
     assert code == 0, err
     assert err == ""
-    return json.loads(out)["round_trip"]
+    report = json.loads(out)
+    verdict, told = report["models"][0]["verdict"], report["round_trip"]
+    own = 0 if told["through_engine"] else sum(verdict["parts_ms"][name] for name in ENGINE_PARTS)
+    assert verdict["total_ms"] == pytest.approx(told["median_ms"] + own)
+    assert verdict["total_ms"] == pytest.approx(sum(verdict["parts_ms"].values()))
+    return told
 
 
 def assert_as_declared(told):
@@ -37,6 +43,7 @@ def assert_as_declared(told):
     declared = told["declared_ms"]
     between = sum(declared.values()) - declared["capture buffer"] - declared["playback buffer"]
     assert told["median_ms"] == pytest.approx(between, abs=1000 * 64 / 48000 + 0.01)
+    assert told["rest_ms"] == pytest.approx(told["median_ms"] - between)
 
 
 def test_through_the_engine_on_a_jack_of_its_own(model):

@@ -13,10 +13,12 @@ from rtaudio.stream.timing import HopTimes
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.bench import BenchSettings, Parts
 from rtaudio.tasks.bench_compare import compare, read_report
+from rtaudio.tasks.bench_delay import DEVICE_MEASURED, MEASURED, along, planned
 from rtaudio.tasks.bench_ratio import BESIDE, LEAST_ROUNDS, beside, draw, resampled, slower_than_first
 from rtaudio.tasks.bench_subject import IN_TURN, Subject
-from rtaudio.tasks.bench_summary import Runs, choose_plan, grouped, judge, percentiles, summarise
+from rtaudio.tasks.bench_summary import Runs, judge, percentiles, summarise
 from rtaudio.tasks.machine import environment, machine_line, same_machine
+from rtaudio.tasks.roundtrip import RoundTrip
 
 PERIOD_NS = 10_000_000
 
@@ -72,15 +74,16 @@ class Same(NativeStage):
     [(40, 500, True, "fits 40 ms"), (20, 500, False, "the least"), (40, 6000, False, "hops are late")],
 )
 def test_the_verdict(budget_ms, cost_us, fits, word):
-    plan, too_long = choose_plan(Same(), 48000, budget_ms)
-    verdict = judge(plan, too_long, budget_ms, told_of(np.full(1000, float(cost_us))))
+    delay = planned(Same(), 48000, budget_ms)
+    verdict = judge(delay, budget_ms, told_of(np.full(1000, float(cost_us))))
     assert verdict["fits"] is fits
     assert word in verdict["line"]
     assert "\n" not in verdict["line"]
     assert verdict["needed_us"] == pytest.approx(cost_us + 50)
     assert sum(verdict["parts_ms"].values()) == pytest.approx(verdict["total_ms"])
     assert list(verdict["parts_ms"].values()) == sorted(verdict["parts_ms"].values(), reverse=True)
-    assert grouped(plan)["algorithmic"] == pytest.approx(10)
+    assert verdict["parts_ms"]["algorithmic"] == pytest.approx(10)
+    assert (verdict["basis"], verdict["most_ms"]) == ("", verdict["total_ms"])
 
 
 def test_what_runs_in_python_has_the_time_of_its_worker():
@@ -88,23 +91,85 @@ def test_what_runs_in_python_has_the_time_of_its_worker():
     stage = WorkerStage(Same())
     subject = Subject(stage, 48000, PERIOD_NS, [], {}, None, lambda streams: None, IN_TURN)
     assert subject.worker_us == 10_000
-    plan, too_long = choose_plan(stage, 48000, 60.0)
+    whole = planned(stage, 48000, 60.0)
     told = told_of(np.full(1000, 3000.0))
-    assert not judge(plan, too_long, 60.0, told)["fits"]
-    verdict = judge(plan, too_long, 60.0, told, subject.worker_us)
+    assert not judge(whole, 60.0, told)["fits"]
+    delay = planned(stage, 48000, 60.0, subject.worker_us / 1000)
+    verdict = judge(delay, 60.0, told, subject.worker_us)
     assert verdict["fits"]
     assert verdict["parts_ms"]["worker"] == verdict["parts_ms"]["algorithmic"] == pytest.approx(10)
-    assert sum(verdict["parts_ms"].values()) == pytest.approx(plan.total_ms)
-    assert not judge(plan, too_long, 60.0, told_of(np.full(1000, 10500.0)), subject.worker_us)["fits"]
+    assert sum(verdict["parts_ms"].values()) == pytest.approx(whole.total_ms)
+    assert not judge(delay, 60.0, told_of(np.full(1000, 10500.0)), subject.worker_us)["fits"]
+
+
+def pulse_trip(**changes):
+    """What a round trip through PulseAudio told: 62.1 ms of the 85 that are declared, 70 at most."""
+    declared = {"capture buffer": 20.0, "ring": 0.0, "algorithmic": 10.0, "compute": 20.0}
+    declared |= {"two streams": 15.0, "playback buffer": 20.0}
+    delays = (2980, 2980, 2981, 2981, 3360)
+    return RoundTrip("a server", True, 900, delays, declared, 480, burst=2, duplex=False, **changes).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("budget_ms", "cost_us", "fits"),
+    [(60, 500, False), (69, 500, False), (71, 500, True), (71, 21000, False)],
+)
+def test_the_verdict_is_on_the_round_trip_that_was_measured(budget_ms, cost_us, fits):
+    """By its longest run, and with the time for a hop that the engine has there: 20 ms."""
+    delay = along(pulse_trip(), Same(), 48000, own=True)
+    verdict = judge(delay, budget_ms, told_of(np.full(1000, float(cost_us))))
+    assert verdict["fits"] is fits
+    head, words = ("" if fits else "does not ") + f"fit{'s' * fits} {budget_ms} ms: ", verdict["line"]
+    assert words.startswith(
+        f"{head}62.1 ms measured (up to 70.0, blocks of 480) = algorithmic 10.0 + ring 0.0"
+    )
+    assert " + device 40.0 - rest 22.9" in words
+    assert ("hops are late" in words) is (cost_us > 20000)
+    assert (
+        sum(verdict["parts_ms"].values())
+        == pytest.approx(verdict["total_ms"])
+        == pytest.approx(62.104, abs=1e-3)
+    )
+    assert (verdict["basis"], verdict["block"], verdict["allowed_us"]) == (MEASURED, 480, 20_000)
+
+
+def test_parts_that_the_chirp_went_past_are_none_of_what_was_measured():
+    """As through JACK, where a probe is wired to the engine itself."""
+    delay = along(pulse_trip(buffered=False), Same(), 48000, own=True)
+    assert delay.parts["device"] == 0
+    assert delay.parts["rest"] == pytest.approx(62.104 - 45, abs=1e-3)
+    assert delay.total_ms == pytest.approx(62.104, abs=1e-3)
+
+
+def test_what_was_measured_with_another_model_counts_beside_the_own_parts():
+    """A worker's hop is in the total where the stage has one, at whatever rate it runs."""
+    own, other = (along(pulse_trip(), stage, 48000, own=False) for stage in (Same(), WorkerStage(Same())))
+    assert own.total_ms == pytest.approx(62.104, abs=1e-3)
+    assert other.total_ms == pytest.approx(own.total_ms + 10)
+    assert other.basis == DEVICE_MEASURED
+    assert along(pulse_trip(), Same(), 16000, own=False).parts["algorithmic"] == pytest.approx(30)
+
+
+def test_a_cable_tells_of_the_device_alone():
+    """19 ms declared and 20 measured: the engine's parts come on top."""
+    declared = {"capture buffer": 9.0, "playback buffer": 10.0}
+    trip = RoundTrip("a cable", False, 0, (960, 960, 961), declared, 480).as_dict()
+    delay = along(trip, Same(), 48000, own=True)
+    assert delay.parts == pytest.approx(
+        {"algorithmic": 10, "ring": 0, "compute": 10, "device": 19, "rest": 1}
+    )
+    assert delay.describe().startswith(
+        "40.0 ms with the device measured (blocks of 480) = algorithmic 10.0 + "
+    )
 
 
 def test_what_failed_does_not_fit_however_fast_it_was():
-    plan, too_long = choose_plan(Same(), 48000, 40.0)
-    verdict = judge(plan, too_long, 40.0, told_of(np.full(1000, 10.0)) | {"failure": "gave up at hop 7"})
+    delay = planned(Same(), 48000, 40.0)
+    verdict = judge(delay, 40.0, told_of(np.full(1000, 10.0)) | {"failure": "gave up at hop 7"})
     assert not verdict["fits"]
     assert verdict["line"].startswith("does not run: native gave up at hop 7; a hop is done")
     nothing = summarise(Runs("onnx", False, ("a",), PERIOD_NS, failure="failed"))
-    verdict = judge(plan, too_long, 40.0, nothing)
+    verdict = judge(delay, 40.0, nothing)
     assert verdict["line"] == "does not run: onnx failed; no hop was done at the pace of live audio"
 
 

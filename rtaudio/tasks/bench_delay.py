@@ -1,0 +1,101 @@
+"""What a model delays from microphone to speakers: as planned, or on a path that was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rtaudio.engine.budget import BLOCKS, BUFFERS, LatencyBudget, plan_budget
+from rtaudio.errors import BudgetError
+from rtaudio.stream.stage import NativeStage
+
+MEASURED, DEVICE_MEASURED = "measured", "with the device measured"
+ORDER = ("algorithmic", "worker", "ring", "compute", "two streams", "device", "rest")
+"""On a measured path: what is certain first, so that a rest below 0 is taken from what was only declared."""
+TRIP_RATE = 48000
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Parts in ms, and what they come to.
+
+    - total_ms: their sum; beyond_ms: how much longer the longest run was, where it was measured.
+    - compute_ms: what of it is time for a hop; block: samples that the device hands over.
+    - basis: `MEASURED` of the whole path, `DEVICE_MEASURED` where a chirp told what lies outside the
+      engine, "" where all is planned.
+    - too_long: why no plan stays within the budget; "" where one does, or nothing was planned.
+    """
+
+    parts: dict[str, float]
+    compute_ms: float
+    block: int
+    beyond_ms: float = 0.0
+    basis: str = ""
+    too_long: str = ""
+
+    @property
+    def total_ms(self) -> float:
+        return sum(self.parts.values())
+
+    @property
+    def most_ms(self) -> float:
+        return self.total_ms + self.beyond_ms
+
+    def fits(self, budget_ms: float) -> bool:
+        return not self.too_long and self.most_ms <= budget_ms + 1e-9
+
+    def describe(self) -> str:
+        """`23.3 ms = algorithmic 10.0 + ring 9.3 + …`, and by what it was measured."""
+        told = f"{self.total_ms:.1f} ms"
+        if self.basis:
+            beyond = f"up to {self.most_ms:.1f}, " if self.beyond_ms >= 0.05 else ""
+            told += f" {self.basis} ({beyond}blocks of {self.block})"
+        parts = [(name, ms) for name, ms in self.parts.items() if name != "rest" or abs(ms) >= 0.05]
+        signed = " ".join(f"{'-' if ms < 0 else '+'} {name} {abs(ms):.1f}" for name, ms in parts)
+        return f"{told} = {signed.removeprefix('+ ')}"
+
+
+def grouped(parts: Mapping[str, float], worker_ms: float = 0.0) -> dict[str, float]:
+    """Parts in ms, the longest first; the device's two buffers as one, and the deadline of a worker apart
+    from the algorithm's own delay."""
+    told = {name: ms for name, ms in parts.items() if name not in BUFFERS}
+    told["device"] = sum(parts.get(name, 0.0) for name in BUFFERS)
+    if worker_ms:
+        told["algorithmic"] -= worker_ms
+        told["worker"] = worker_ms
+    return dict(sorted(told.items(), key=lambda part: -part[1]))
+
+
+def planned(stage: NativeStage, sample_rate: int, budget_ms: float, worker_ms: float = 0.0) -> Delay:
+    """As the engine would meet the budget; else the shortest delay there is, and why that is too long."""
+    too_long = ""
+    try:
+        plan = plan_budget(stage, sample_rate, budget_ms=budget_ms)
+    except BudgetError:
+        (hop_length,) = stage.in_spec.shape
+        plans = [LatencyBudget(sample_rate, block, hop_length, stage.latency) for block in BLOCKS]
+        plan = min(plans, key=lambda plan: plan.total_ms)
+        too_long = f"the least there is comes to {plan.total_ms:.1f} ms"
+    parts = grouped(plan.parts, worker_ms)
+    return Delay(parts, plan.parts["compute"], plan.block, too_long=too_long)
+
+
+def along(
+    trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, worker_ms: float = 0.0, *, own: bool
+) -> Delay:
+    """The delay with `stage` on the path of a measured round trip, `RoundTrip.as_dict()`.
+
+    `own`: the engine ran this very stage on it. Otherwise the engine's parts are planned, and what the
+    chirp told beside those it went through is taken from it.
+    """
+    whole = own and trip["through_engine"]
+    block = max(1, round(trip["block"] * sample_rate / TRIP_RATE))
+    plan = plan_budget(stage, sample_rate, block=block, burst=trip["burst"], duplex=trip["duplex"])
+    engine = trip["parts_ms"] if whole else plan.parts
+    outside = {name: trip["parts_ms"].get(name, 0.0) for name in BUFFERS}
+    parts = grouped({**engine, **outside}, worker_ms) | {"rest": trip["rest_ms"]}
+    parts = {name: parts[name] for name in ORDER if name in parts}
+    beyond_ms = trip["most_ms"] - trip["median_ms"]
+    basis = MEASURED if whole else DEVICE_MEASURED
+    return Delay(parts, engine["compute"], trip["block"], beyond_ms, basis)
