@@ -77,6 +77,7 @@ svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .deadline { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
 .deadline-label { fill: var(--bad) !important; font-size: 12px; paint-order: stroke; stroke: var(--card);
   stroke-width: 4px; }
+.less { fill: var(--card); fill-opacity: .72; stroke: var(--soft); stroke-dasharray: 3 2; }
 .dot { stroke: var(--card); }
 .miss { fill: var(--bad); stroke: var(--card); }
 line.interval { stroke-width: 3; stroke: var(--soft); }
@@ -95,7 +96,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; } tr:last-ch
 
 REST = (
     "The device counts with what it declares on the measured path, and rest is what the chirp took beyond "
-    "all parts; hatched, what it took less."
+    "all parts; pale, what it took less."
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -19,6 +19,8 @@ LABEL_CHARACTERS = 8
 COLOURS = 6
 """So many there are; then they begin again."""
 LEGEND_PITCH = 20
+KEYS_TOP = 14
+"""Where the names of a bar's parts begin."""
 TICK_WIDTH = 48
 """Room a tick's words need."""
 
@@ -218,49 +220,65 @@ def stacked_bar(
     limit: float | None = None,
     limit_name: str = "budget",
 ) -> str:
-    """A bar a row, made of named parts, on one scale; `limit` is a mark across all of them."""
+    """A bar a row, made of named parts, on one scale; `limit` is a mark across all of them.
+
+    A part below 0 pales the end of those before it: what they take less.
+    """
     above = max(len(label) for label, _ in rows) > LABEL_CHARACTERS
-    pitch, top = 62 if above else 44, 40 if limit else 30
-    top += 18 * above
-    height = top + pitch * len(rows) + 8
-    longest = max(sum(parts.values()) for _, parts in rows)
-    scale = (WIDTH - LEFT - RIGHT - 80) / max(longest, limit or 0.0)
     names = list(dict.fromkeys(piece for _, pieces in rows for piece in pieces))
-    parts = _keys(names, top - 16 - 18 * above)
+    paled = {name for _, pieces in rows for name, value in pieces.items() if value < 0}
+    keys, last = _keys(names, KEYS_TOP, paled)
+    pitch, top = 62 if above else 44, last + (38 if limit else 16) + 18 * above
+    height = top + pitch * len(rows) + 8
+    longest = max(filled(pieces) for _, pieces in rows)
+    scale = (WIDTH - LEFT - RIGHT - 80) / max(longest, limit or 0.0)
+    parts = keys
     for i, (label, pieces) in enumerate(rows):
         x, y = float(LEFT), top + pitch * i
+        end = x + sum(pieces.values()) * scale
         place = (
             (LEFT, y - 6, label, "legend", "start") if above else (LEFT - 8, y + 19, label, "legend", "end")
         )
         parts.append(text(*place))
         for piece, value in pieces.items():
-            width, colour = value * scale, names.index(piece)
+            width, colour = abs(value) * scale, names.index(piece) % COLOURS
+            kind, start = (f"piece f{colour}", x) if value >= 0 else ("less", x - width)
             words = escape(f"{piece}: {digits(value)} {unit}")
             parts.append(
-                f'<rect class="piece f{colour}" x="{x:.1f}" y="{y}" rx="3" height="28" '
+                f'<rect class="{kind}" x="{start:.1f}" y="{y}" rx="3" height="28" '
                 f'width="{max(width - 1.5, 0.5):.1f}">'
                 f"<title>{words}</title></rect>"
             )
-            if width > 46:
-                parts.append(text(x + width / 2, y + 19, digits(value), "inside"))
-            x += width
+            seen = min(width, end - x)
+            if seen > 46 and value > 0:
+                parts.append(text(x + seen / 2, y + 19, digits(value), "inside"))
+            x += max(value, 0.0) * scale
         parts.append(text(x + 6, y + 19, f"{digits(sum(pieces.values()))} {unit}", "legend", "start"))
     if limit:
-        x = LEFT + limit * scale
-        parts += [
-            line(x, top - 8 - 18 * above, x, height - 10, "deadline"),
-            text(x, top - 12 - 18 * above, f"{limit_name} {digits(limit)} {unit}", "deadline-label", "end"),
-        ]
+        x, words = LEFT + limit * scale, f"{limit_name} {digits(limit)} {unit}"
+        y = last + 22
+        anchor = "end" if x > LEFT + 7.2 * len(words) else "start"
+        parts += [line(x, y + 4, x, height - 10, "deadline"), text(x, y, words, "deadline-label", anchor)]
     return svg(name, height, f"{name}: parts in {unit}", parts)
 
 
-def _keys(names: Sequence[str], y: float) -> list[str]:
+def filled(pieces: Mapping[str, float]) -> float:
+    """How far a bar reaches that is made of these parts."""
+    return sum(max(value, 0.0) for value in pieces.values())
+
+
+def _keys(names: Sequence[str], y: float, paled: Collection[str]) -> tuple[list[str], float]:
+    """The parts' names, in as many lines as they need, and where the last line stands."""
     parts, x = [], float(LEFT)
-    for colour, name in enumerate(names):
-        parts.append(f'<rect class="f{colour}" x="{x:.1f}" y="{y - 9:.1f}" width="11" height="11" rx="2"/>')
+    for number, name in enumerate(names):
+        width, colour = 17 + 7.2 * len(name), number % COLOURS
+        if x > LEFT and x + width > WIDTH - RIGHT:
+            x, y = float(LEFT), y + LEGEND_PITCH
+        kind = "less" if name in paled else f"f{colour}"
+        parts.append(f'<rect class="{kind}" x="{x:.1f}" y="{y - 9:.1f}" width="11" height="11" rx="2"/>')
         parts.append(text(x + 17, y, name, "legend", "start"))
-        x += 17 + 7.2 * len(name) + 22
-    return parts
+        x += width + 22
+    return parts, y
 
 
 def forest(rows: Sequence[tuple[str, float, float, float, str]], tolerance: float) -> str:

@@ -692,12 +692,55 @@ def test_different_machines_get_no_ratio_on_the_page(measured):
     assert "different machines" in html
 
 
+COLLISIONS = """<script>
+const found = document.createElement("pre"), SLACK = 2;  // boxes have room above and below the letters
+found.id = "collisions";
+for (const chart of document.querySelectorAll("svg")) {
+  const frame = chart.getBoundingClientRect();
+  const texts = [...chart.querySelectorAll("text")].map((t) => [t.textContent, t.getBoundingClientRect()]);
+  texts.forEach(([words, box], i) => {
+    const cut = box.left < frame.left - 1 || box.right > frame.right + 1;
+    if (cut) found.append(`${chart.id}: ${words} cut off\n`);
+    for (const [others, other] of texts.slice(0, i)) {
+      const wide = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+      const high = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
+      if (wide > SLACK && high > SLACK) found.append(`${chart.id}: ${words} on ${others}\n`);
+    }
+  });
+}
+document.body.append(found);
+</script></body>"""
+
+
+def collisions(chromium, html, file):
+    """Words of a page's pictures that a browser draws on each other, or out of their picture."""
+    file.write_text(html.replace("</body>", COLLISIONS), encoding="utf-8")
+    dom, _ = chromium(file, "--dump-dom")
+    (found,) = re.findall(r'<pre id="collisions">(.*?)</pre>', dom, re.DOTALL)
+    return found.splitlines()
+
+
+def full_report(measured):
+    """With all that a page can show."""
+    report = missed_report(with_round_trip(measured))
+    name = report["models"][0]["name"]
+    return report | {"streams": grid(name, "streams", 1, 32), "paces": grid(name, "hop_ms", 5.0)}
+
+
+def test_no_words_of_the_pictures_lie_on_others(measured, chromium, tmp_path):
+    report = full_report(measured)
+    assert collisions(chromium, page(report, scaled(report, 0.5)), tmp_path / "page.html") == []
+
+
+def test_words_on_words_are_found(chromium, tmp_path):
+    texts = '<text x="10" y="20">one</text><text x="12" y="22">two</text><text x="90" y="60">cut</text>'
+    html = f'<!DOCTYPE html><body><svg id="a" width="100" height="80">{texts}</svg></body>'
+    assert collisions(chromium, html, tmp_path / "page.html") == ["a: two on one", "a: cut cut off"]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_in_a_real_browser(measured, chromium, tmp_path, dark):
-    report = missed_report(measured)
-    name = report["models"][0]["name"]
-    report |= {"streams": grid(name, "streams", 1, 32), "paces": grid(name, "hop_ms", 5.0)}
-    report |= {"round_trip": ROUND_TRIP}
+    report = full_report(measured)
     file, picture = tmp_path / "page.html", tmp_path / "page.png"
     file.write_text(page(report, scaled(report, 0.5)), encoding="utf-8")
     colours = ["--blink-settings=preferredColorScheme=0"] * dark  # 0 is dark
