@@ -12,7 +12,8 @@ from rtaudio.cli.bench_pictures import (
     MISSES_DRAWN,
     deadlines,
     delay_rows,
-    first_of_each_model,
+    hop_by_hop,
+    ratios,
     stage_rows,
     streams_points,
     tail_curves,
@@ -186,7 +187,7 @@ def _tail(report: dict[str, Any]) -> str:
 
 def _timelines(report: dict[str, Any]) -> list[str]:
     sections = []
-    for i, told in enumerate(first_of_each_model(report)):
+    for i, told in enumerate(hop_by_hop(report)):
         values, missed = np.asarray(told["samples"]["response_us"]), told["missed_hops"]
         drawn, name = missed[:MISSES_DRAWN], title_of(told, report)
         words = f"{name}: from the moment a hop was due to the moment it was done, late wake-ups included."
@@ -271,8 +272,7 @@ def _comparison(told: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) 
         sides.append("The models are not the same.")
     if told["regressions"]:
         sides.append(f"Slower: {', '.join(told['regressions'])}.")
-    ratios = [(r["name"], r["ratio"], r["low"], r["high"], r["verdict"]) for r in told["rows"]]
-    return _section(heading, " ".join(sides), forest(ratios, TOLERANCE))
+    return _section(heading, " ".join(sides), forest(ratios(new), TOLERANCE))
 
 
 def _machine(report: dict[str, Any]) -> str:

@@ -25,6 +25,16 @@ def delay_rows(report: dict[str, Any]) -> Rows:
     ]
 
 
+def ratios(report: dict[str, Any]) -> list[tuple[str, float, float, float, str]]:
+    """Of the comparison to an older run: name, ratio, low, high, verdict; nothing where none may be told."""
+    rows = report.get("comparison", {}).get("rows", ())
+    return [
+        (row["name"], row["ratio"], row["low"], row["high"], row["verdict"])
+        for row in rows
+        if row["ratio"] is not None
+    ]
+
+
 def tail_curves(report: dict[str, Any]) -> list[Curve]:
     """The times of all hops of each backend, live and warm, of those that ran."""
     curves = []
@@ -42,10 +52,15 @@ def deadlines(report: dict[str, Any]) -> list[float]:
     return list(dict.fromkeys(model["period_us"] for model in report["models"]))
 
 
-def first_of_each_model(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The backend each model is judged by, of those whose hops were timed live."""
-    firsts = [next(b for b in report["backends"] if b["model"] == m["name"]) for m in report["models"]]
-    return [told for told in firsts if told["hops"]]
+def hop_by_hop(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Backends worth a timeline, of those whose hops were timed live: the one that each model is judged by,
+    and all that missed a deadline."""
+    models = [told["model"] for told in report["backends"]]
+    return [
+        told
+        for i, told in enumerate(report["backends"])
+        if told["hops"] and (told["model"] not in models[:i] or told["missed_hops"])
+    ]
 
 
 def streams_points(report: dict[str, Any], model: dict[str, Any]) -> list[tuple[int, float, float, bool]]:

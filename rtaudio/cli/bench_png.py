@@ -13,35 +13,54 @@ from rtaudio.cli.bench_pictures import (
     Rows,
     deadlines,
     delay_rows,
-    first_of_each_model,
+    hop_by_hop,
+    ratios,
     stage_rows,
     streams_points,
     tail_curves,
 )
-from rtaudio.cli.charts import COLOURS, beyond, decades_of, digits, duration, share_label
+from rtaudio.cli.charts import (
+    COLOURS,
+    RATIO_TICKS,
+    RATIO_WORDS,
+    beyond,
+    decades_of,
+    digits,
+    duration,
+    filled,
+    share_label,
+)
 from rtaudio.figures import new_figure, save_png
+from rtaudio.tasks.bench_ratio import TOLERANCE
 from rtaudio.tasks.bench_summary import short_name, title_of
 from rtaudio.tasks.machine import machine_line
 
-INK, SOFT, GRID, BAD = "#1d2026", "#666d78", "#e4e4de", "#c2272d"
+INK, SOFT, GRID, BAD, GOOD = "#1d2026", "#666d78", "#e4e4de", "#c2272d", "#1a7f4e"
+PALE = {"facecolor": "#ffffffb8", "edgecolor": SOFT, "linewidth": 0.6}
+"""Over what a part below 0 takes away."""
 PALETTE = ("#1665a8", "#c46a08", "#7a4fb5", "#22867b", "#b03a6e", "#6b7a1f")
 """As on the page."""
 assert len(PALETTE) == COLOURS
 
 
 def save_pictures(report: dict[str, Any], folder: Path) -> list[Path]:
-    """`latency`, `timeline`, `budget`, `stages` and `streams`, of those there is something to draw of."""
+    """`latency`, `timeline`, `budget`, `stages`, `streams`, `roundtrip` and `comparison`, of those there is
+    something to draw of."""
     pictures: dict[str, tuple[Any, int, float]] = {"budget": (_budget, 1, 1.4 + 0.6 * len(report["models"]))}
-    judged = first_of_each_model(report)
+    timed = hop_by_hop(report)
     if tail_curves(report):
         pictures["latency"] = _latency, 1, 4.6
-    if judged:
-        pictures["timeline"] = _timeline, len(judged), 3.0
+    if timed:
+        pictures["timeline"] = _timeline, len(timed), 3.0
     if stages := stage_rows(report):
         pictures["stages"] = _stages, 1, 1.2 + 0.6 * len(stages)
     measured = [model for model in report["models"] if streams_points(report, model)]
     if measured:
         pictures["streams"] = _streams, len(measured), 3.6
+    if report.get("round_trip"):
+        pictures["roundtrip"] = _round_trip, 1, 2.0
+    if compared := ratios(report):
+        pictures["comparison"] = _comparison, 1, 1.4 + 0.35 * len(compared)
     paths = []
     for name, (draw, rows, height) in pictures.items():
         figure, axes = new_figure(rows, height, width=9.0)
@@ -94,7 +113,7 @@ def _latency(report: dict[str, Any], axes: Sequence[Any]) -> None:
 
 
 def _timeline(report: dict[str, Any], axes: Sequence[Any]) -> None:
-    for axis, told in zip(axes, first_of_each_model(report), strict=True):
+    for axis, told in zip(axes, hop_by_hop(report), strict=True):
         times = np.asarray(told["samples"]["response_us"])
         seconds = np.arange(len(times)) * told["period_us"] / 1e6
         missed = told["missed_hops"][:MISSES_DRAWN]
@@ -118,6 +137,42 @@ def _budget(report: dict[str, Any], axes: Sequence[Any]) -> None:
     _style(axes[0], f"Delay, microphone to speakers, in ms; the line is the budget, {budget_ms:g} ms")
 
 
+def _round_trip(report: dict[str, Any], axes: Sequence[Any]) -> None:
+    told = report["round_trip"]
+    _bars(axes[0], [("", told["parts_ms"])], "ms")
+    axes[0].axvline(told["median_ms"], color=BAD, linestyle="--", linewidth=1.3)
+    words = f"Declared, in ms; the line is what the chirp measured, {digits(told['median_ms'])} ms"
+    _style(axes[0], words)
+
+
+def _comparison(report: dict[str, Any], axes: Sequence[Any]) -> None:
+    (axis,), rows = axes, ratios(report)
+    axis.axvspan(1 / TOLERANCE, TOLERANCE, color=GRID)
+    axis.axvline(1.0, color=SOFT, linewidth=1)
+    for row, (_, ratio, low, high, verdict) in enumerate(rows):
+        colour = {"slower": BAD, "faster": GOOD}.get(verdict, SOFT)
+        axis.plot((low, high), (row, row), color=colour, linewidth=2.5)
+        axis.plot(ratio, row, "o", color=colour, markersize=5)
+        axis.annotate(
+            f"{ratio:.2f}  {verdict}",
+            (1.01, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=INK,
+            fontsize=9,
+        )
+    axis.set_xscale("log")
+    least, most = min(0.7, *(row[2] for row in rows)) / 1.05, max(1.4, *(row[3] for row in rows)) * 1.05
+    axis.set_xlim(least, most)
+    shown = [tick for tick in RATIO_TICKS if least <= tick <= most]
+    axis.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    axis.minorticks_off()
+    axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xlabel(RATIO_WORDS, color=SOFT, fontsize=9)
+    _style(axis, "Then and now")
+
+
 def _stages(report: dict[str, Any], axes: Sequence[Any]) -> None:
     _bars(axes[0], stage_rows(report), "µs")
     _style(axes[0], "Inside a hop: median of each stage at live pace, in µs")
@@ -126,20 +181,24 @@ def _stages(report: dict[str, Any], axes: Sequence[Any]) -> None:
 def _bars(axis: Any, rows: Rows, unit: str) -> None:
     """A bar a row, the first on top, made of parts named in a legend."""
     names = list(dict.fromkeys(name for _, parts in rows for name in parts))
-    most = max(sum(parts.values()) for _, parts in rows)
+    styles: dict[str, dict[str, Any]] = {
+        name: {"facecolor": PALETTE[i % COLOURS]} for i, name in enumerate(names)
+    }
+    styles |= {name: PALE for _, parts in rows for name, value in parts.items() if value < 0}
+    most = max(filled(parts) for _, parts in rows)
     for row, (_, parts) in enumerate(rows):
-        start = 0.0
+        start, total = 0.0, sum(parts.values())
         for name, value in parts.items():
-            colour = PALETTE[names.index(name) % COLOURS]
-            axis.barh(row, value, left=start, height=0.55, color=colour)
-            if value > 0.05 * most:
+            axis.barh(row, abs(value), left=start + min(value, 0.0), height=0.55, **styles[name])
+            seen = min(value, total - start)
+            if seen > 0.05 * most:
                 axis.text(
-                    start + value / 2, row, digits(value), ha="center", va="center", color="white", fontsize=9
+                    start + seen / 2, row, digits(value), ha="center", va="center", color="white", fontsize=9
                 )
-            start += value
-        axis.text(start + 0.01 * most, row, f"{digits(start)} {unit}", va="center", color=INK, fontsize=9)
-    for i, name in enumerate(names):
-        axis.barh(0, 0, color=PALETTE[i % COLOURS], label=name)
+            start += max(value, 0.0)
+        axis.text(start + 0.01 * most, row, f"{digits(total)} {unit}", va="center", color=INK, fontsize=9)
+    for name in names:
+        axis.barh(0, 0, height=0.0, label=name, **styles[name])
     axis.set_yticks(range(len(rows)), [label for label, _ in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.margins(x=0.12)

@@ -21,6 +21,8 @@ COLOURS = 6
 LEGEND_PITCH = 20
 KEYS_TOP = 14
 """Where the names of a bar's parts begin."""
+RATIO_TICKS = (0.01, 0.1, 0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0, 10.0, 100.0)
+RATIO_WORDS = "now / then, 95 % interval; shaded: too little to call a change"
 TICK_WIDTH = 48
 """Room a tick's words need."""
 
@@ -293,15 +295,9 @@ def forest(rows: Sequence[tuple[str, float, float, float, str]], tolerance: floa
         f'<rect class="band" x="{x(1 / tolerance):.1f}" y="20" width="{band:.1f}" height="{bottom - 20}"/>'
     ]
     parts.append(line(x(1.0), 20, x(1.0), bottom, "axis"))
-    ticks = [
-        tick
-        for tick in (0.01, 0.1, 0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0, 10.0, 100.0)
-        if x.low <= tick <= x.high
-    ]
+    ticks = [tick for tick in RATIO_TICKS if x.low <= tick <= x.high]
     parts += [text(x(tick), bottom + 18, f"{tick:g}") for tick in ticks]
-    parts.append(
-        text(WIDTH / 2, height - 6, "now / then, 95 % interval; shaded: too little to call a change")
-    )
+    parts.append(text(WIDTH / 2, height - 6, RATIO_WORDS))
     for i, (name, ratio, low, high, verdict) in enumerate(rows):
         y = 40 + 30 * i
         kind = f"interval {verdict}"

@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from program import ENVIRONMENT
 
+from rtaudio.cli import bench_png
 from rtaudio.cli.bench_page import page
+from rtaudio.cli.bench_pictures import ratios
 from rtaudio.cli.bench_png import save_pictures
 from rtaudio.cli.bench_text import beside_rows, overhead_words, print_report, round_trip_line
 from rtaudio.cli.charts import WIDTH, Curve, forest, tail_chart
 from rtaudio.cli.main import main
+from rtaudio.figures import new_figure
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import HopTimes
 from rtaudio.stream.worker import WorkerStage
@@ -636,6 +639,42 @@ def test_pictures_are_png_files(rtaudio, model, tmp_path):
         assert path.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_what_the_page_draws_is_drawn_as_png(measured, tmp_path):
+    pytest.importorskip("matplotlib")
+    report = full_report(measured)
+    root, _ = elements(page(report, scaled(report, 0.5)))
+    drawn = {svg.get("id") for svg in root.iter("svg")} - {"tail"} | {"latency"}  # two names of one
+    assert {path.stem for path in save_pictures(report, tmp_path)} == drawn
+    for key in ("round_trip", "comparison"):
+        del report[key]
+    (tmp_path / "less").mkdir()
+    left = {path.stem for path in save_pictures(report, tmp_path / "less")}
+    assert drawn - left == {"roundtrip", "comparison"}
+
+
+def words_drawn(axis):
+    return [text.get_text() for text in axis.texts]
+
+
+def test_png_ratios_and_the_parts_of_a_measured_delay(measured):
+    pytest.importorskip("matplotlib")
+    report = full_report(measured)
+    rows = ratios(report)
+    figure, (axis,) = new_figure(1, 3.0)
+    bench_png._comparison(report, [axis])
+    assert words_drawn(axis) == [f"{ratio:.2f}  {verdict}" for _, ratio, _, _, verdict in rows]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [name for name, *_ in rows]
+    figure, (axis,) = new_figure(1, 2.0)
+    bench_png._round_trip(report, [axis])
+    assert "85 ms" in words_drawn(axis)
+    assert "measured, 62.1 ms" in axis.get_title(loc="left")
+    figure, (axis,) = new_figure(1, 2.0)
+    bench_png._budget(report, [axis])
+    assert "62.1 ms" in words_drawn(axis)
+    figure.canvas.draw()
+    assert axis.get_xlim()[1] > 85  # all of the bar is in the picture
+
+
 def test_without_matplotlib_pictures_name_the_extra(rtaudio, model, monkeypatch, tmp_path):
     found = importlib.util.find_spec
     monkeypatch.setattr(
@@ -664,6 +703,21 @@ def test_the_page_is_whole_and_needs_nothing_else(measured):
     assert "url(" not in html
     assert "prefers-color-scheme: dark" in html
     assert "&lt;b&gt;&amp;mine&lt;/b&gt;" in html
+
+
+def test_each_backend_that_missed_deadlines_has_its_timeline(measured):
+    report = copy.deepcopy(measured)
+    first, late = report["backends"][0], missed_report(measured)["backends"][0]
+    first["missed_hops"] = []
+    late |= {"model": first["model"], "backend": "torch"}
+    report["backends"] = [first, {**first, "backend": "int8"}, late]
+    html = page(report)
+    root, _ = elements(html)
+    charts = [svg for svg in root.iter("svg") if svg.get("id").startswith("timeline")]
+    misses = [sum(dot.get("class") == "miss" for dot in chart.iter("circle")) for chart in charts]
+    assert misses == [0, 2]
+    assert "torch: from the moment a hop was due" in html
+    assert "int8: from the moment a hop was due" not in html
 
 
 def test_names_of_many_curves_go_on_in_the_next_line():
