@@ -31,22 +31,25 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Goal:
-    """A number and the bound it must keep: met where `value op bound`. NaN meets nothing.
+    """A number and the bound it must keep: met where `value op bound`. NaN meets nothing, nor does None,
+    which was not measured.
 
     One that isn't `required` is told as met or missed, and leaves the exit code alone.
     """
 
     name: str
-    value: float
+    value: float | None
     bound: float
     op: str = "<="
     required: bool = True
 
     @property
     def met(self) -> bool:
-        return _COMPARE[self.op](self.value, self.bound)
+        return self.value is not None and _COMPARE[self.op](self.value, self.bound)
 
     def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.name}  not measured"
         verdict = "met" if self.met else "missed"
         return f"{self.name}  {_text(self.value)}  {self.op} {_text(self.bound)}  {verdict}"
 
@@ -91,8 +94,8 @@ class Report:
         self.notes.append(text)
         print(text)
 
-    def goal(self, name: str, value: float, bound: float, op: str = "<=") -> None:
-        self.goals.append(Goal(name, float(value), float(bound), op))
+    def goal(self, name: str, value: float | None, bound: float, op: str = "<=") -> None:
+        self.goals.append(Goal(name, None if value is None else float(value), float(bound), op))
 
     def beyond(self, name: str, value: float, bound: float, op: str = "<=") -> None:
         """A goal to grow towards, which the exit code doesn't ask for."""

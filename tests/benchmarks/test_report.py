@@ -22,6 +22,12 @@ def test_goals(value, op, met):
     assert str(goal).endswith("  met" if met else "  missed")
 
 
+def test_what_was_not_measured_is_neither_met_nor_missed():
+    goal = Goal("hop", None, 1.0)
+    assert str(goal) == "hop  not measured"
+    assert not goal.met
+
+
 def test_percentiles_of_known_numbers():
     assert percentiles(np.arange(1001)) == pytest.approx((500, 990, 999, 1000))
 
