@@ -71,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
 
     live = {"--input": args.input, "--output": args.output, "--virtual-mic": args.virtual_mic is not None}
     live |= {"--budget": args.budget, "--duration": args.duration, "--record": args.record}
-    live |= {"--device": args.device != "cpu"}
     files = {"-O": args.out_file, "--out-dir": args.out_dir, "--resume": args.resume, "--jobs": args.jobs}
     misplaced = live if args.inputs else files
     for option, given in misplaced.items():

@@ -51,10 +51,20 @@ def test_blocks_are_no_longer_than_the_model_s_hops_and_make_up_what_comes_at_on
     assert denoise_live._usual_block(at_rate(Delay(hop_length, 0), 48000, rate)) == block
 
 
-def test_misuse(rtaudio, recording, tmp_path):
-    code, _, err = rtaudio("denoise", recording, "-O", tmp_path / "out.wav", "--device", "cuda")
-    assert code == 2
-    assert "--device is for live audio" in err
+def test_files_are_denoised_on_the_cpu_whatever_the_device_and_a_line_says_so(
+    rtaudio, model, recording, tmp_path
+):
+    said = {}
+    for device in ("cpu", "cuda"):
+        arguments = ("-O", tmp_path / f"{device}.wav", "--model", model, "--device", device)
+        code, _, said[device] = rtaudio("denoise", recording, *arguments)
+        assert code == 0
+    assert "CPU" not in said["cpu"]
+    assert "rtaudio: --device cuda is for live audio; files are denoised on the CPU\n" in said["cuda"]
+    assert (tmp_path / "cpu.wav").read_bytes() == (tmp_path / "cuda.wav").read_bytes()
+
+
+def test_misuse(rtaudio):
     code, _, err = rtaudio("denoise", "--device", "tpu")
     assert code == 2
     assert "tpu" in err
