@@ -82,13 +82,18 @@ class AtRate(Pipeline):
 
     def __init__(self, inner: NativeStage, inner_rate: int, sample_rate: int) -> None:
         there, middle = _there(inner, inner_rate, sample_rate)
-        self.inner_rate, self.hops = inner_rate, middle.in_spec.size // inner.in_spec.size
+        self.inner_rate, self.sample_rate = inner_rate, sample_rate
+        self.hops = middle.in_spec.size // inner.in_spec.size
         super().__init__([there, middle, Resample(inner_rate, sample_rate, middle.out_spec.size)])
 
     @property
     def inner(self) -> NativeStage:
         middle = self.stages[1]
         return middle.stage if isinstance(middle, Several) else middle
+
+    def in_bursts(self, hops: int) -> NativeStage:
+        patient = self.inner.in_bursts(self.hops * hops)
+        return self if patient is self.inner else AtRate(patient, self.inner_rate, self.sample_rate)
 
 
 def heard_at(stage: NativeStage, stage_rate: int, sample_rate: int) -> NativeStage:

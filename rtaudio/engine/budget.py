@@ -16,6 +16,9 @@ BLOCKS = (32, 64, 128, 240, 256, 480, 512, 960, 1024)
 BUFFERS = ("capture buffer", "playback buffer")
 """Those parts of a delay that the device holds."""
 
+OPTIONAL = ("worker", "two streams")
+"""Those parts of a delay that are not told where there are none."""
+
 COMFORT_S = 2.5e-3  # compute time worth having: 10 times a net's, and one missed wake-up
 
 
@@ -25,9 +28,11 @@ class LatencyBudget:
 
     - block: what the device hands over; hop_length: what the pipeline consumes.
     - slack: samples of delay beyond the least, given to the engine as time to compute.
-    - latency: the pipeline's own (window and look-ahead).
+    - latency: the pipeline's own (window and look-ahead, and the time its Python workers have).
     - device_blocks: blocks the device itself holds, at capture and at playback.
     - bridge: samples more where input and output come in callbacks of their own.
+    - worker: how much of `latency` is time for Python workers.
+    - burst: how many blocks the device may hand over at once.
     """
 
     sample_rate: int
@@ -38,6 +43,13 @@ class LatencyBudget:
     device_blocks: tuple[float, float] = (1.0, 1.0)
     budget_ms: float | None = None
     bridge: int = 0
+    worker: int = 0
+    burst: int = 1
+
+    @property
+    def hops_at_once(self) -> int:
+        """Hops that a burst of the device makes up, at most."""
+        return math.ceil(self.burst * self.block / self.hop_length)
 
     @property
     def ring(self) -> int:
@@ -61,12 +73,13 @@ class LatencyBudget:
         parts = {
             "capture buffer": self.device_blocks[0] * self.block * ms,
             "ring": self.ring * ms,
-            "algorithmic": self.latency * ms,
+            "algorithmic": (self.latency - self.worker) * ms,
+            "worker": self.worker * ms,
             "compute": self.compute * ms,
             "two streams": self.bridge * ms,
             "playback buffer": self.device_blocks[1] * self.block * ms,
         }
-        return {name: value for name, value in parts.items() if value or name != "two streams"}
+        return {name: value for name, value in parts.items() if value or name not in OPTIONAL}
 
     @property
     def total_ms(self) -> float:
@@ -79,11 +92,15 @@ class LatencyBudget:
             self,
             sample_rate=sample_rate,
             block=block,
-            hop_length=stage.in_spec.size,
-            latency=stage.latency,
             slack=math.ceil(self.slack * ratio),
             bridge=math.ceil(self.bridge * ratio),
-        )
+        ).of(stage)
+
+    def of(self, stage: NativeStage) -> LatencyBudget:
+        """The plan for a stage, with the time that its Python workers need for the device's bursts."""
+        plan = replace(self, hop_length=stage.in_spec.size)
+        patient = stage.in_bursts(plan.hops_at_once)
+        return replace(plan, latency=patient.latency, worker=round(patient.worker_latency))
 
     def describe(self) -> str:
         """`40.0 ms = capture buffer 10.0 + ring 0.0 + ...`."""
@@ -104,7 +121,8 @@ def plan_budget(
     """Choose the block size that leaves the engine the most time within the budget.
 
     Without a budget, or with `block` given, only the slack is chosen. `burst` is how many blocks
-    the device may hand over at once: the sound of all but the first must be there before. Without
+    the device may hand over at once: the sound of all but the first must be there before, and Python
+    workers in the stage need results of a burst before (`NativeStage.in_bursts`). Without
     `duplex`, playback asks at a moment of its own: anywhere in a block, and either side may be late.
     Raises ConfigError for a budget that is not positive, BudgetError (with the parts of the least
     possible delay) for one that can't be met.
@@ -127,7 +145,8 @@ def plan_budget(
             device_blocks,
             budget_ms,
             0 if duplex else size + 2 * _comfort(sample_rate),
-        )
+            burst=burst,
+        ).of(stage)
         for size in ([block] if block is not None else blocks)
         for slack in {(burst - 1) * size, max((burst - 1) * size, _comfortable_slack(size, sample_rate))}
     ]

@@ -42,6 +42,9 @@ class LiveEngine:
     A device without `out_channels` is a microphone alone: what the stage gives is not played, a
     late hop is late for nobody, and a backlog is worked off rather than given up.
 
+    Where the plan says that blocks come in bursts, the engine's `stage` has Python workers with time for
+    that in place of those in the stage it was given (`NativeStage.in_bursts`).
+
     Python builds, starts, stops, controls and looks; the sound itself is moved by compiled code
     that never takes the interpreter's lock. Use it as a context manager, or `start` and `stop`.
 
@@ -61,7 +64,7 @@ class LiveEngine:
                 f"a live stage takes and gives hops of samples, "
                 f"not {stage.in_spec.shape} -> {stage.out_spec.shape}"
             )
-        self.stage, self.device = stage, device
+        self.device = device
         self.plan = plan or plan_budget(stage, device.sample_rate, block=device.block, duplex=device.duplex)
         if self.plan.block != device.block:
             raise ConfigError(f"the plan's block of {self.plan.block} is not the device's of {device.block}")
@@ -70,7 +73,8 @@ class LiveEngine:
                 "the plan and the device differ in duplex: plan_budget(..., duplex=device.duplex)"
             )
         self._made_for, self._tap = (stage, self.plan), tap
-        self._memory = LiveMemory(stage, device, self.plan)
+        self.stage = stage.in_bursts(self.plan.hops_at_once)
+        self._memory = LiveMemory(self.stage, device, self.plan)
         self._words, self._reals = self._memory.words, self._memory.reals
         self._retired: list[LiveMemory] = []
         if tap is not None:
@@ -78,7 +82,7 @@ class LiveEngine:
         self._thread: threading.Thread | None = None
         self._restarts = 0
         self.priority = PriorityResult(reason="not running yet")
-        self._workers = _workers_in(stage)
+        self._workers = _workers_in(self.stage)
         if self._workers and self._words[w.VIRTUAL]:
             raise ConfigError("a stage with a Python worker needs a device on the real clock")
 
@@ -152,11 +156,12 @@ class LiveEngine:
         if rate is None:
             rates = ", ".join(map(str, error.rates)) or "none of the usual rates"
             raise RateError(f"the device runs at {rates} Hz now, where hops are no whole number of samples")
-        self.stage, old_rate = at_rate(stage, plan.sample_rate, rate), self.plan.sample_rate
+        self.device.change_rate(rate)
+        stage, old_rate = at_rate(stage, plan.sample_rate, rate), self.plan.sample_rate
+        self.plan = plan.at_rate(rate, stage, self.device.block)
+        self.stage = stage.in_bursts(self.plan.hops_at_once)
         self.stage.reset()  # workers in there may be others than those that ran
         self._workers = _workers_in(self.stage)
-        self.device.change_rate(rate)
-        self.plan = plan.at_rate(rate, self.stage, self.device.block)
         self._retired.append(self._memory)  # a stream that PortAudio never got closed may write to it
         self._memory = LiveMemory(self.stage, self.device, self.plan)
         self._memory.go_on_from(self._retired[-1])

@@ -30,6 +30,11 @@ class Listen(NativeStage):
         super().process(x, out)
         self.work_off()
 
+    def in_bursts(self, hops: int) -> NativeStage:
+        (side,) = self.children
+        patient = side.in_bursts(hops)
+        return self if patient is side else Listen(patient)
+
     def _bind(self) -> None:
         self.arena["call"][:] = self.children[0].entry, self.children[0].arena.address
 

@@ -56,6 +56,18 @@ class Pipeline(NativeStage):
         super().process(x, out)
         self.work_off()  # results are asked for at the next hop, at the earliest
 
+    def in_bursts(self, hops: int) -> NativeStage:
+        stages = [stage.in_bursts(hops) for stage in self.stages]
+        return self if stages == [*self.stages] else Pipeline(stages)
+
+    @property
+    def worker_latency(self) -> Fraction:
+        latency, ratio = Fraction(0), Fraction(1)
+        for stage in self.stages:
+            latency += stage.worker_latency / ratio
+            ratio *= stage.ratio
+        return latency
+
     def _bind(self) -> None:
         edges = [0, *(self.arena[f"buffer_{i}"].ctypes.data for i in range(len(self.children) - 1)), 0]
         for rung, name in ((FULL, "table"), (CHEAPER, f"{CHEAPER}.table"), (HOLD, f"{HOLD}.table")):

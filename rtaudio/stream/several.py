@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.batch import each_step
 from rtaudio.stream.arena import Arena
-from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import CHEAPER, FULL, HOLD, NativeStage, Samples, Spec
-from rtaudio.stream.worker import WorkerStage
 
 
 class Several(NativeStage):
     """Runs `stage` for `count` hops in a row, which come and go as one: the same samples, to the bit.
 
     Latency is the stage's own: what waiting for a longer hop costs is the ring's part of a budget.
-    Python workers in there get `count - 1` hops of time more, as that many hops come before they can begin.
+    Python workers in there get time for bursts of `count` hops (`NativeStage.in_bursts`).
     Raises ConfigError for a stage that isn't samples in, samples out, or a count below 1.
     """
 
@@ -27,7 +27,7 @@ class Several(NativeStage):
             )
         if count < 1:
             raise ConfigError(f"count={count} must be at least 1")
-        stage = _with_time(stage, count - 1)
+        stage = stage.in_bursts(count)
         n_in, n_out = stage.in_spec.size, stage.out_spec.size
         calls = {"calls": np.zeros(2 * count, np.int64)}
         arena = Arena((count, 4 * n_in, 4 * n_out), constants=calls, views={CHEAPER: calls, HOLD: calls})
@@ -42,6 +42,15 @@ class Several(NativeStage):
     def stage(self) -> NativeStage:
         return self.children[0]
 
+    def in_bursts(self, hops: int) -> NativeStage:
+        count = self.in_spec.size // self.stage.in_spec.size
+        patient = self.stage.in_bursts(count * hops)
+        return self if patient is self.stage else Several(patient, count)
+
+    @property
+    def worker_latency(self) -> Fraction:
+        return self.stage.worker_latency
+
     def process(self, x: Samples, out: Samples) -> None:
         super().process(x, out)
         self.work_off()
@@ -49,12 +58,3 @@ class Several(NativeStage):
     def _bind(self) -> None:
         for rung, name in ((FULL, "calls"), (CHEAPER, f"{CHEAPER}.calls"), (HOLD, f"{HOLD}.calls")):
             self.arena[name].reshape(-1, 2)[:] = self.stage.step_at(rung)
-
-
-def _with_time(stage: NativeStage, hops: int) -> NativeStage:
-    """The stage itself, or where Python workers are in it, another with that many hops more for them."""
-    if hops and isinstance(stage, WorkerStage):
-        return stage.with_delay(stage.delay_hops + hops)
-    if hops and isinstance(stage, Pipeline) and any(isinstance(part, WorkerStage) for part in stage.walk()):
-        return Pipeline([_with_time(part, hops) for part in stage.stages])
-    return stage

@@ -122,6 +122,18 @@ class NativeStage:
         for child in self.children:
             child.work_off()
 
+    def in_bursts(self, hops: int) -> NativeStage:
+        """What to run where up to `hops` hops come at once: the stage itself, which has time for that.
+
+        Or, where Python workers in here have not, another of the same parts with later results.
+        """
+        return self
+
+    @property
+    def worker_latency(self) -> Fraction:
+        """How much of `exact_latency` is time for Python workers in here."""
+        return Fraction(0)
+
     @property
     def parts(self) -> tuple[NativeStage, ...]:
         """The children that its full step calls; the others serve cheaper steps."""

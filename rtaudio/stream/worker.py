@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from fractions import Fraction
 from typing import Self
 
 import numpy as np
@@ -24,24 +25,28 @@ class WorkerStage(NativeStage):
     """Runs any Python stage (torch, ONNX Runtime, plain numpy) beside the live path. Not GIL-free.
 
     The hop goes to a worker thread through one ring and comes back through another,
-    `delay_hops` later; that is the time the stage has. The native step that stands in the
-    pipeline for it never waits. Offline, `process` does the work at once, so the result is the
-    same as live whenever the worker is in time.
+    `delay_hops` later; that is the time the stage has, where hops come one by one. The native step
+    that stands in the pipeline for it never waits. Offline, `process` does the work at once, so the
+    result is the same as live whenever the worker is in time.
 
     A stage that raises ends its worker, not the stream: dry sound goes on, and `failure` says why.
     One with a method `abort` is told to give up when the worker shall stop. One with an attribute `hop`
     finds the number of its hop there: hops that were too many for it count as well, and where the engine
     resets the pipeline in mid-stream, the count goes on.
 
+    - hops_at_once: the longest burst of hops that `delay_hops` allows for. The hops of a burst are run in
+      a row, so a result of the same burst, asked for there, is always late. `in_bursts` allows for more.
     - spare: a native stage that does the same. It costs nothing until a hop is late: then it
       starts, new, and soon stands in for late hops (`rtaudio.kernels.worker`), where without it,
       and until then, the dry sound does.
 
     Raises ConfigError where the stage does not take and give hops of the same length, the spare
-    differs from it in that or in latency, or `delay_hops` is below 1.
+    differs from it in that or in latency, or `hops_at_once` is below 1 or above `delay_hops`.
     """
 
-    def __init__(self, stage: Stage, delay_hops: int = 1, spare: NativeStage | None = None) -> None:
+    def __init__(
+        self, stage: Stage, delay_hops: int = 1, spare: NativeStage | None = None, hops_at_once: int = 1
+    ) -> None:
         if stage.in_spec != stage.out_spec or len(stage.in_spec.shape) != 1:
             raise ConfigError(
                 f"a worker's stage takes and gives hops of samples, "
@@ -49,12 +54,14 @@ class WorkerStage(NativeStage):
             )
         if delay_hops < 1:
             raise ConfigError(f"delay_hops={delay_hops} must be at least 1")
+        if not 1 <= hops_at_once <= delay_hops:
+            raise ConfigError(f"hops_at_once={hops_at_once} must be from 1 to delay_hops={delay_hops}")
         if spare is not None and (spare.in_spec, spare.latency) != (stage.in_spec, stage.latency):
             raise ConfigError(
                 f"a spare of hop {spare.in_spec.size} and latency {spare.latency} can't stand in for "
                 f"a stage of {stage.in_spec.size} and {stage.latency}"
             )
-        self.inner, self.delay_hops = stage, delay_hops
+        self.inner, self.delay_hops, self.hops_at_once = stage, delay_hops, hops_at_once
         self.children = () if spare is None else (spare,)
         (hop,) = stage.in_spec.shape
         latency = stage.latency + delay_hops * hop
@@ -102,14 +109,21 @@ class WorkerStage(NativeStage):
     def clone(self) -> Self:
         """An independent stage that goes on from this one's state; the inner stage is deep-copied."""
         spare = self.children[0].clone() if self.children else None
-        other = type(self)(copy.deepcopy(self.inner), self.delay_hops, spare)
+        other = type(self)(copy.deepcopy(self.inner), self.delay_hops, spare, self.hops_at_once)
         for mine, its in zip(self._own_memory(), other._own_memory(), strict=True):
             its[:] = mine
         return other
 
-    def with_delay(self, delay_hops: int) -> WorkerStage:
-        """A new worker, in place of this one: the same stage and spare, and more or less time."""
-        return WorkerStage(self.inner, delay_hops, self.children[0] if self.children else None)
+    def in_bursts(self, hops: int) -> NativeStage:
+        more = hops - self.hops_at_once
+        if more <= 0:
+            return self
+        spare = self.children[0] if self.children else None
+        return WorkerStage(self.inner, self.delay_hops + more, spare, hops)
+
+    @property
+    def worker_latency(self) -> Fraction:
+        return Fraction(self.delay_hops * self.in_spec.size)
 
     def _bind(self) -> None:
         for spare in self.children:

@@ -164,12 +164,9 @@ def _judged(
 
     Where a round trip was measured, with this model as its `own` or with another, the verdict is on that.
     """
-    stage, rate, worker_ms = subject.stage, subject.stage_rate, subject.worker_us / 1000
+    stage, rate = subject.stage, subject.stage_rate
     first = next(part for part in told if part["model"] == subject.facts["name"])
-    if trip is None:
-        delay = planned(stage, rate, budget_ms, worker_ms)
-    else:
-        delay = along(trip, stage, rate, worker_ms, own=own)
+    delay = planned(stage, rate, budget_ms) if trip is None else along(trip, stage, rate, own=own)
     verdict = judge(delay, budget_ms, first, subject.worker_us)
     return subject.facts | {"period_us": subject.period_ns / 1000, "verdict": verdict}
 

@@ -56,34 +56,28 @@ class Delay:
         return f"{told} = {signed.removeprefix('+ ')}"
 
 
-def grouped(parts: Mapping[str, float], worker_ms: float = 0.0) -> dict[str, float]:
-    """Parts in ms, the longest first; the device's two buffers as one, and the deadline of a worker apart
-    from the algorithm's own delay."""
+def grouped(parts: Mapping[str, float]) -> dict[str, float]:
+    """Parts in ms, the longest first; the device's two buffers as one."""
     told = {name: ms for name, ms in parts.items() if name not in BUFFERS}
     told["device"] = sum(parts.get(name, 0.0) for name in BUFFERS)
-    if worker_ms:
-        told["algorithmic"] -= worker_ms
-        told["worker"] = worker_ms
     return dict(sorted(told.items(), key=lambda part: -part[1]))
 
 
-def planned(stage: NativeStage, sample_rate: int, budget_ms: float, worker_ms: float = 0.0) -> Delay:
+def planned(stage: NativeStage, sample_rate: int, budget_ms: float) -> Delay:
     """As the engine would meet the budget; else the shortest delay there is, and why that is too long."""
     too_long = ""
     try:
         plan = plan_budget(stage, sample_rate, budget_ms=budget_ms)
     except BudgetError:
         (hop_length,) = stage.in_spec.shape
-        plans = [LatencyBudget(sample_rate, block, hop_length, stage.latency) for block in BLOCKS]
+        plans = [LatencyBudget(sample_rate, block, hop_length, stage.latency).of(stage) for block in BLOCKS]
         plan = min(plans, key=lambda plan: plan.total_ms)
         too_long = f"the least there is comes to {plan.total_ms:.1f} ms"
-    parts = grouped(plan.parts, worker_ms)
+    parts = grouped(plan.parts)
     return Delay(parts, plan.parts["compute"], plan.block, too_long=too_long)
 
 
-def along(
-    trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, worker_ms: float = 0.0, *, own: bool
-) -> Delay:
+def along(trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, *, own: bool) -> Delay:
     """The delay with `stage` on the path of a measured round trip, `RoundTrip.as_dict()`.
 
     `own`: the engine ran this very stage on it. Otherwise the engine's parts are planned, and what the
@@ -94,7 +88,7 @@ def along(
     plan = plan_budget(stage, sample_rate, block=block, burst=trip["burst"], duplex=trip["duplex"])
     engine = trip["parts_ms"] if whole else plan.parts
     outside = {name: trip["parts_ms"].get(name, 0.0) for name in BUFFERS}
-    parts = grouped({**engine, **outside}, worker_ms) | {"rest": trip["rest_ms"]}
+    parts = grouped({**engine, **outside}) | {"rest": trip["rest_ms"]}
     parts = {name: parts[name] for name in ORDER if name in parts}
     beyond_ms = trip["most_ms"] - trip["median_ms"]
     basis = MEASURED if whole else DEVICE_MEASURED

@@ -278,8 +278,9 @@ def build_onnx_denoiser(
     """A model behind a worker's deadline, resampled to and from `sample_rate`, None being its own.
 
     The worker has a hop of time; or, where a block of the device (10 ms unless told) brings several
-    hops at once, as many hops as that. Raises ModelError, also for a delay that is not the one declared,
-    or ConfigError for a `sample_rate` at which hops of the model are no whole number of samples.
+    hops at once, as many hops as that. Where a device hands over several blocks at once, an engine gives it
+    more. Raises ModelError, also for a delay that is not the one declared, or ConfigError for a
+    `sample_rate` at which hops of the model are no whole number of samples.
     """
     manifest = load_denoiser(path)
     stage = OnnxStage(manifest, dry)
@@ -289,6 +290,6 @@ def build_onnx_denoiser(
         raise ModelError(f"{path}: speech takes {seen.samples} samples through {manifest.name}, and {told}")
     own_rate, hop_length = manifest.sample_rate, manifest.hop_length
     rate = sample_rate or own_rate
-    hops_at_once = Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)
-    worker = WorkerStage(stage, delay_hops=max(1, math.ceil(hops_at_once)))
+    hops = max(1, math.ceil(Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)))
+    worker = WorkerStage(stage, delay_hops=hops, hops_at_once=hops)
     return Pipeline([worker]) if rate == own_rate else AtRate(worker, own_rate, rate)

@@ -7,6 +7,7 @@ from rtaudio.engine.budget import BLOCKS, COMFORT_S, plan_budget
 from rtaudio.errors import BudgetError, ConfigError
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
+from rtaudio.stream.worker import WorkerStage
 
 RATE, HOP, LATENCY = 48000, 480, 480
 
@@ -65,3 +66,12 @@ def test_the_ring_holds_what_blocks_leave_short_of_a_hop(block, hop):
 def test_a_device_that_hands_over_two_blocks_at_once_gets_a_block_of_slack():
     assert plan_budget(stage(480), RATE, block=480, burst=2).slack == 480
     assert plan_budget(stage(480), RATE, block=480).slack == 0
+
+
+@pytest.mark.parametrize(("block", "burst", "hops"), [(480, 1, 1), (480, 2, 2), (240, 2, 1), (1024, 1, 3)])
+def test_the_time_a_worker_needs_for_what_comes_at_once_is_part_of_the_delay(block, burst, hops):
+    plan = plan_budget(WorkerStage(stage()), RATE, block=block, burst=burst)
+    assert (plan.hops_at_once, plan.latency) == (hops, LATENCY + hops * HOP)
+    assert (plan.parts["algorithmic"], plan.parts["worker"]) == pytest.approx((10, 10 * hops))
+    assert sum(plan.parts.values()) == pytest.approx(plan.total_ms)
+    assert "worker" not in plan_budget(stage(), RATE, block=block, burst=burst).parts

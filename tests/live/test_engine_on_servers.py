@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtaudio.cli.denoise_live import open_engine
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.recorder import Recorder
 from rtaudio.devices.servers import eventually
+from rtaudio.dsp.gains import Gain
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
 from rtaudio.stream.offline import run_offline
+from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.probe import ProbeProcess, delay_between
 
@@ -127,6 +130,23 @@ def test_pulse_is_well_again_after_the_server_stood_still(pulse_server, model):
     assert later.output_underflows - well.output_underflows <= 1  # a busy machine may add one
     assert end_s - begin_s < 0.5 * 200 * 480 / RATE  # of a core; it was all of it
     assert abs(later.ring_latency_s - before.ring_latency_s) * RATE <= 2 * 480 + 1  # seen between callbacks
+
+
+def test_on_pulse_a_worker_is_not_late_with_a_hop_of_every_burst(pulse_server):
+    """The server passes blocks of 16 ms on in pieces of its own: every eleventh or so comes with the next."""
+    stage = WorkerStage(Gain(768, -6.0))
+    engine = open_engine(stage, RATE, "mic.monitor", "spk", None)
+    try:
+        for _window in range(10):  # a busy machine is late here and there, bursts in every one
+            before = engine.stats()
+            eventually(lambda before=before: engine.stats().hops >= before.hops + 60, "hops")
+            late = engine.stats().late_worker_hops - before.late_worker_hops
+            if late <= 1:
+                break
+    finally:
+        engine.stop()
+    assert late <= 1
+    assert engine.latency_parts()["worker"] == pytest.approx(2 * 16)
 
 
 def test_a_full_disk_ends_the_recording_and_not_the_sound(jack, small_folder, model):

@@ -1,15 +1,22 @@
 """Python stages behind a deadline."""
 
+import ctypes
 import threading
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from rtaudio.devices.servers import eventually
 from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.dsp.delay import Delay
+from rtaudio.dsp.resample import AtRate, heard_at
+from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError
+from rtaudio.kernels.ring import WRITE
 from rtaudio.kernels.worker import AWAKE_HOPS, TAGS, WARM_HOPS
+from rtaudio.stream.listen import Listen
 from rtaudio.stream.lost import any_lost
 from rtaudio.stream.native import native_stage
 from rtaudio.stream.offline import run_offline
@@ -341,6 +348,81 @@ def test_a_worker_that_hangs_is_given_up_and_a_new_one_works(monkeypatch):
     assert not any_lost()
 
 
+class Bursts:
+    """A microphone that hands over two hops at once, when it is told to."""
+
+    sample_rate, block = RATE, HOP
+    in_channels, out_channels = 1, 0
+    duplex = one_clock = active = True
+    capture_latency_s = playback_latency_s = 0.0
+
+    def open(self, callbacks):
+        word, size = ctypes.c_int64, ctypes.c_uint64
+        kind = ctypes.CFUNCTYPE(ctypes.c_int32, word, word, size, word, size, word)
+        self._capture, self._memory = kind(callbacks.capture), callbacks.memory
+
+    def hand_over(self, x):
+        self._capture(x.ctypes.data, 0, x.size, 0, 0, self._memory)
+
+    def start(self):
+        pass
+
+    stop = close = start
+
+
+def late_in_bursts(burst, stage, worker_of):
+    """Hops that are late of the 20 in NOISE, two at once; the worker works between the bursts alone."""
+    inner = worker_of(stage).inner
+    inner.gate = threading.Event()
+    device = Bursts()
+    with LiveEngine(stage, device, plan_budget(stage, RATE, block=HOP, burst=burst)) as engine:
+        given_back = worker_of(engine.stage)._out
+        for at in range(0, NOISE.size, 2 * HOP):
+            hops = at // HOP + 2
+            inner.gate.clear()
+            device.hand_over(NOISE[at : at + 2 * HOP])
+            eventually(lambda hops=hops: engine.stats().hops == hops, "both hops")
+            inner.gate.set()
+            eventually(lambda hops=hops: given_back.words[WRITE] == hops * (HOP + 1), "the worker's results")
+        return engine.stats().late_worker_hops
+
+
+@pytest.mark.parametrize(("burst", "late"), [(1, 10), (2, 0)])
+def test_a_hop_of_each_burst_is_late_unless_the_plan_knows_of_bursts(burst, late):
+    stage = Pipeline([WorkerStage(Negate())])
+    assert late_in_bursts(burst, stage, lambda stage: stage.stages[0]) == late
+
+
+def test_so_it_is_for_what_listens():
+    stage = Listen(Pipeline([WorkerStage(Negate())]))
+    assert late_in_bursts(2, stage, lambda stage: stage.children[0].stages[0]) == 0
+
+
+def test_the_time_for_bursts_is_the_same_stage_later():
+    stage = WorkerStage(Negate(), 2, negate(HOP))
+    patient = stage.in_bursts(3)
+    assert (patient.delay_hops, patient.hops_at_once, patient.worker_latency) == (4, 3, 4 * HOP)
+    assert (patient.inner, patient.children) == (stage.inner, stage.children)
+    assert patient.in_bursts(3) is patient.in_bursts(1) is patient
+    assert patient.clone().in_bursts(4).delay_hops == 5
+    np.testing.assert_array_equal(run_offline(patient, NOISE), delayed(NOISE, 4))
+    native = Pipeline([negate(HOP), Listen(negate(HOP))])
+    assert native.in_bursts(3) is native
+
+
+@pytest.mark.parametrize(("rate", "hops"), [(48000, 1), (44100, 5)])
+def test_bursts_are_of_hops_of_the_device_at_whatever_rate(rate, hops):
+    """At 44.1 kHz five hops of 256 at 16 kHz are one, and two of those ten."""
+    for made in (AtRate, heard_at):
+        stage = made(WorkerStage(Delay(256, 7)), 16000, rate)
+        patient = stage.in_bursts(2)
+        (worker,) = [part for part in patient.walk() if isinstance(part, WorkerStage)]
+        assert (worker.delay_hops, worker.hops_at_once) == (2 * hops, 2 * hops)
+        assert patient.latency - stage.latency == round(hops * 256 * rate / 16000)
+        assert patient.worker_latency == Fraction(2 * hops * 256 * rate, 16000)
+        assert (patient.in_spec, patient.out_spec) == (stage.in_spec, stage.out_spec)
+
+
 def test_misuse_is_named():
     class Odd(Negate):
         def __init__(self):
@@ -353,5 +435,7 @@ def test_misuse_is_named():
         WorkerStage(Negate(), spare=Delay(HOP, 7))
     with pytest.raises(ConfigError, match="delay_hops=0"):
         WorkerStage(Negate(), 0)
+    with pytest.raises(ConfigError, match="hops_at_once=2 must be from 1 to delay_hops=1"):
+        WorkerStage(Negate(), hops_at_once=2)
     with pytest.raises(ConfigError, match="real clock"):
         LiveEngine(WorkerStage(Negate()), SimulatedDevice(NOISE))

@@ -91,14 +91,13 @@ def test_what_runs_in_python_has_the_time_of_its_worker():
     stage = WorkerStage(Same())
     subject = Subject(stage, 48000, PERIOD_NS, [], {}, None, lambda streams: None, IN_TURN)
     assert subject.worker_us == 10_000
-    whole = planned(stage, 48000, 60.0)
+    delay = planned(stage, 48000, 60.0)
     told = told_of(np.full(1000, 3000.0))
-    assert not judge(whole, 60.0, told)["fits"]
-    delay = planned(stage, 48000, 60.0, subject.worker_us / 1000)
+    assert not judge(delay, 60.0, told)["fits"]
     verdict = judge(delay, 60.0, told, subject.worker_us)
     assert verdict["fits"]
     assert verdict["parts_ms"]["worker"] == verdict["parts_ms"]["algorithmic"] == pytest.approx(10)
-    assert sum(verdict["parts_ms"].values()) == pytest.approx(whole.total_ms)
+    assert sum(verdict["parts_ms"].values()) == pytest.approx(delay.total_ms)
     assert not judge(delay, 60.0, told_of(np.full(1000, 10500.0)), subject.worker_us)["fits"]
 
 
@@ -142,10 +141,11 @@ def test_parts_that_the_chirp_went_past_are_none_of_what_was_measured():
 
 
 def test_what_was_measured_with_another_model_counts_beside_the_own_parts():
-    """A worker's hop is in the total where the stage has one, at whatever rate it runs."""
+    """A worker's time is in the total where the stage has one: two hops, as blocks come in twos there."""
     own, other = (along(pulse_trip(), stage, 48000, own=False) for stage in (Same(), WorkerStage(Same())))
     assert own.total_ms == pytest.approx(62.104, abs=1e-3)
-    assert other.total_ms == pytest.approx(own.total_ms + 10)
+    assert other.total_ms == pytest.approx(own.total_ms + 20)
+    assert other.parts["worker"] == pytest.approx(20)
     assert other.basis == DEVICE_MEASURED
     assert along(pulse_trip(), Same(), 16000, own=False).parts["algorithmic"] == pytest.approx(30)
 
