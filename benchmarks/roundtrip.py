@@ -45,7 +45,7 @@ def _measure_jack(report: Report, folder: Path, runs: int) -> None:
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
         for n_fft, hop_length in WINDOWS:
             pipeline = Pipeline([Analysis(n_fft, hop_length), Synthesis(n_fft, hop_length)])
-            delays, _ = through_jack(jack, folder, pipeline, runs)
+            delays = through_jack(jack, folder, pipeline, runs).delays
             table.row(*_row(f"window {n_fft}, hop {hop_length}", loop, delays))
             measured[n_fft] = (max(delays) - loop - n_fft) / jack.period, max(delays) - min(delays)
     report.show(table)
@@ -63,8 +63,9 @@ def _measure_pulse(report: Report, folder: Path, runs: int) -> None:
     with PulseServer():
         loop = pulse_loop(folder, runs)
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
-        delays, parts = through_pulse(folder, pipeline, runs)
-        table.row(*_row(f"window 960, hop 480, block {PULSE_BLOCK}", loop, delays))
+        passage = through_pulse(folder, pipeline, runs)
+        table.row(*_row(f"window 960, hop 480, block {PULSE_BLOCK}", loop, passage.delays))
+    parts = passage.declared_ms
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     report.note(f"PulseAudio path as declared: {sum(parts.values()):.1f} ms = {told}")
     report.show(table)

@@ -120,11 +120,12 @@ def round_trip_line(told: dict[str, Any]) -> str:
     """The measured delay beside the declared one."""
     declared, passed = (sum(told[name].values()) for name in ("declared_ms", "parts_ms"))
     beside = f", {declared - passed:.1f} of it buffers of a sound card, past which the chirp went"
+    missed = f"; {told['deadline_misses']} of {told['hops']} hops missed the deadline there"
     return (
         f"measured by chirp: {told['median_ms']:.1f} ms, within {told['spread_samples']} samples in "
         f"{told['runs']} runs, through {told['path']}; declared there: {declared:.1f} ms"
-        + beside
-        * (declared > passed)
+        + beside * (declared > passed)
+        + missed * bool(told["hops"])
     )
 
 

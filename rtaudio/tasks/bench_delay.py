@@ -24,6 +24,7 @@ class Delay:
     - compute_ms: what of it is time for a hop; block: samples that the device hands over.
     - basis: `MEASURED` of the whole path, `DEVICE_MEASURED` where a chirp told what lies outside the
       engine, "" where all is planned.
+    - hops, missed: what the engine ran of this very model on the way, and how many of them were late.
     - too_long: why no plan stays within the budget; "" where one does, or nothing was planned.
     """
 
@@ -33,6 +34,8 @@ class Delay:
     beyond_ms: float = 0.0
     basis: str = ""
     too_long: str = ""
+    hops: int = 0
+    missed: int = 0
 
     @property
     def total_ms(self) -> float:
@@ -92,4 +95,5 @@ def along(trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, *, own:
     parts = {name: parts[name] for name in ORDER if name in parts}
     beyond_ms = trip["most_ms"] - trip["median_ms"]
     basis = MEASURED if whole else DEVICE_MEASURED
-    return Delay(parts, engine["compute"], trip["block"], beyond_ms, basis)
+    ran, missed = (trip["hops"], trip["deadline_misses"]) if whole else (0, 0)
+    return Delay(parts, engine["compute"], trip["block"], beyond_ms, basis, hops=ran, missed=missed)

@@ -133,7 +133,7 @@ def judge(delay: Delay, budget_ms: float, told: dict[str, Any], worker_us: float
         head += ", and hops are late" * late
     return {
         "fits": not told["failure"] and fits and not late,
-        "line": f"{head}; {_in_time(told, name, needed_us, allowed_us)}",
+        "line": f"{head}; {_in_time(told, name, needed_us, allowed_us)}{_on_the_way(delay)}",
         "budget_ms": budget_ms,
         "total_ms": delay.total_ms,
         "most_ms": delay.most_ms,
@@ -156,3 +156,7 @@ def _in_time(told: dict[str, Any], name: str, needed_us: float, allowed_us: floa
         f"computing {computing:.2f}) and {allowed_us / 1000:.1f} ms are kept for it; "
         f"{told['deadline_misses']} of {told['hops']} missed the deadline"
     )
+
+
+def _on_the_way(delay: Delay) -> str:
+    return f", and on the measured path {delay.missed} of {delay.hops}" if delay.hops else ""

@@ -22,6 +22,7 @@ from rtaudio.engine.budget import BUFFERS, plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.errors import ConfigError, DeviceError, MissingLibraryError
 from rtaudio.stream.stage import NativeStage, Samples
+from rtaudio.stream.stats import StreamStats
 from rtaudio.tasks.probe import Probe, ProbeProcess, chirp, delay_between, open_probe, play
 
 RATE = 48000
@@ -43,6 +44,7 @@ class RoundTrip:
     - declared_ms: the parts of the same path as the engine or the devices declare them.
     - block, burst, duplex: what the engine plans with there, as `plan_budget` takes them.
     - buffered: whether the chirp went through the buffers of a device, or past them.
+    - hops, missed: of the engine on the way, 0 without one; a hop that a worker was late with is missed too.
     """
 
     path: str
@@ -54,6 +56,8 @@ class RoundTrip:
     burst: int = 1
     duplex: bool = True
     buffered: bool = True
+    hops: int = 0
+    missed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON; `spread` is the longest less the shortest.
@@ -79,7 +83,23 @@ class RoundTrip:
             "block": self.block,
             "burst": self.burst,
             "duplex": self.duplex,
+            "hops": self.hops,
+            "deadline_misses": self.missed,
         }
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Chirps on their way through an engine: their delays in samples, and what it told when they were out."""
+
+    delays: list[int]
+    declared_ms: dict[str, float]
+    stats: StreamStats
+
+    @property
+    def missed(self) -> int:
+        """Hops that were late, in the engine or in a worker."""
+        return self.stats.deadline_misses + self.stats.late_worker_hops
 
 
 def delays_of(probe: ProbeProcess, runs: int) -> list[int]:
@@ -111,10 +131,8 @@ def jack_loop(jack: JackServer, folder: Path, runs: int) -> int:
         return int(np.median(delays_of(probe, runs)))
 
 
-def through_jack(
-    jack: JackServer, folder: Path, stage: NativeStage, runs: int
-) -> tuple[list[int], dict[str, float]]:
-    """Delays from the probe through the engine, running `stage`, and back; the parts it declares."""
+def through_jack(jack: JackServer, folder: Path, stage: NativeStage, runs: int) -> Passage:
+    """From the probe through the engine, running `stage`, and back."""
     device = PortAudioDevice(block=jack.period)
     plan = plan_budget(stage, RATE, block=jack.period, budget_ms=None)
     with LiveEngine(stage, device, plan) as engine, ProbeProcess(folder, SIGNAL, jack.period) as probe:
@@ -122,7 +140,7 @@ def through_jack(
         jack.cut("system:capture_1", f"{client}:in_0")
         jack.wire(f"{client}:out_0", "PortAudio:in_0")
         jack.wire("PortAudio:out_0", f"{client}:in_0")
-        return delays_of(probe, runs), engine.latency_parts()
+        return Passage(delays_of(probe, runs), engine.latency_parts(), engine.stats())
 
 
 def pulse_loop(folder: Path, runs: int) -> int:
@@ -131,7 +149,7 @@ def pulse_loop(folder: Path, runs: int) -> int:
         return int(np.median(delays_of(probe, runs)))
 
 
-def through_pulse(folder: Path, stage: NativeStage, runs: int) -> tuple[list[int], dict[str, float]]:
+def through_pulse(folder: Path, stage: NativeStage, runs: int) -> Passage:
     """As `through_jack`, on a `PulseServer`."""
     device = PortAudioDevice(*PULSE_ENDS, block=PULSE_BLOCK)
     plan = plan_budget(stage, RATE, block=PULSE_BLOCK, **_plan_options(*PULSE_ENDS))
@@ -139,7 +157,7 @@ def through_pulse(folder: Path, stage: NativeStage, runs: int) -> tuple[list[int
         LiveEngine(stage, device, plan) as engine,
         ProbeProcess(folder, SIGNAL, PULSE_BLOCK, "spk.monitor", "mic") as probe,
     ):
-        return delays_of(probe, runs), engine.latency_parts()
+        return Passage(delays_of(probe, runs), engine.latency_parts(), engine.stats())
 
 
 def _plan_options(source: str, sink: str) -> dict[str, Any]:
@@ -151,10 +169,31 @@ def _jack(stage: NativeStage, runs: int, folder: Path) -> RoundTrip:
     _need("JACK", JACK_PROGRAMS)
     with JackServer() as jack:
         own = jack_loop(jack, folder, runs)
-        delays, parts = through_jack(jack, folder, stage, runs)
+        passage = through_jack(jack, folder, stage, runs)
         path, period = f"the engine on JACK's dummy driver, periods of {jack.period}", jack.period
     # The probe is wired to the engine itself: what is left goes through no sound card.
-    return RoundTrip(path, True, own, _less_own(own, delays), parts, period, buffered=False)
+    return together(path, [own], [passage], period, buffered=False)
+
+
+def together(
+    path: str, owns: Sequence[int], passages: Sequence[Passage], block: int, **options: Any
+) -> RoundTrip:
+    """Passages of the same path, each with the probe's own loop before it, as one round trip."""
+    return RoundTrip(
+        path,
+        True,
+        int(np.median(owns)),
+        tuple(
+            delay
+            for own, passage in zip(owns, passages, strict=True)
+            for delay in _less_own(own, passage.delays)
+        ),
+        passages[-1].declared_ms,
+        block,
+        hops=sum(passage.stats.hops for passage in passages),
+        missed=sum(passage.missed for passage in passages),
+        **options,
+    )
 
 
 def _less_own(own: int, delays: Sequence[int]) -> tuple[int, ...]:
@@ -168,16 +207,15 @@ def _pulse(stage: NativeStage, runs: int, folder: Path) -> RoundTrip:
     _need("PulseAudio", PULSE_PROGRAMS)
     path = f"the engine on PulseAudio's null sinks, blocks of {PULSE_BLOCK}"
     loops: list[int] = []
-    trips: list[int] = []
+    passages: list[Passage] = []
     chirps = -(-runs // PULSE_OPENINGS)
     with PulseServer():
         options = _plan_options(*PULSE_ENDS)
         for _ in range(PULSE_OPENINGS):
             loops.append(pulse_loop(folder, chirps))
-            delays, parts = through_pulse(folder, stage, chirps)
-            trips += _less_own(loops[-1], delays)
+            passages.append(through_pulse(folder, stage, chirps))
             stage.reset()
-    return RoundTrip(path, True, int(np.median(loops)), tuple(trips), parts, PULSE_BLOCK, **options)
+    return together(path, loops, passages, PULSE_BLOCK, **options)
 
 
 SERVERS = {"jack": _jack, "pulse": _pulse}

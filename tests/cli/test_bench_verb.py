@@ -523,6 +523,12 @@ def test_the_round_trip_is_the_first_model_s(rtaudio, model, monkeypatch):
     assert (code, err) == (2, "rtaudio: vad gives no sound, so there is no round trip through it\n")
 
 
+def test_hops_that_were_late_on_the_way_are_told():
+    assert "missed" not in round_trip_line(ROUND_TRIP | {"hops": 0, "deadline_misses": 0})
+    line = round_trip_line(ROUND_TRIP | {"hops": 750, "deadline_misses": 12})
+    assert line.endswith("; 12 of 750 hops missed the deadline there")
+
+
 def test_paces_and_streams_of_models_of_every_kind(rtaudio, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")

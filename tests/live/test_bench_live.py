@@ -64,7 +64,7 @@ def test_through_the_engine_with_somebodys_model(tmp_path):
 def test_through_the_engine_on_a_pulse_of_its_own(model):
     need(PULSE_PROGRAMS, "pulseaudio pulseaudio-utils libasound2-plugins")
     told = round_trip("--pulse", "--model", model)
-    assert told["runs"] == 6
+    assert (told["runs"], told["hops"] > 0) == (6, True)
     assert 20 < told["median_ms"] < 250
     assert told["samples"]["least"] <= told["samples"]["median"] <= told["samples"]["most"]
 

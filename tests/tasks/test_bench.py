@@ -150,6 +150,13 @@ def test_what_was_measured_with_another_model_counts_beside_the_own_parts():
     assert along(pulse_trip(), Same(), 16000, own=False).parts["algorithmic"] == pytest.approx(30)
 
 
+def test_hops_that_were_late_on_the_measured_path_are_in_the_answer():
+    trip, told = pulse_trip(hops=750, missed=64), told_of(np.full(1000, 500.0))
+    own, other = (judge(along(trip, Same(), 48000, own=own), 100.0, told)["line"] for own in (True, False))
+    assert own.endswith("; 0 of 1000 missed the deadline, and on the measured path 64 of 750")
+    assert other.endswith("; 0 of 1000 missed the deadline")
+
+
 def test_a_cable_tells_of_the_device_alone():
     """19 ms declared and 20 measured: the engine's parts come on top."""
     declared = {"capture buffer": 9.0, "playback buffer": 10.0}
