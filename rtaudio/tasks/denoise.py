@@ -35,7 +35,7 @@ def build_denoiser(
       (which runs in a Python worker: not GIL-free).
     - strength: 0 (nothing is taken away) to 1.
     - atten_limit_db: most a frequency is attenuated, 0 or more; None sets no limit, "model" the one that its
-      weights' card names (36 for `standard`), or else 24.
+      weights' card names (36 for `standard`, 20 for `cnn`), or else 24.
     - precision: of the net, "float32", "int8-weights" or "int8" (see `rtaudio.nn.product`). With
       float32, an overloaded engine falls back to int8. An ONNX model has its own.
     - sample_rate: of the sound; resampled where the model's is another. None means the model's own.

