@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from rtaudio.devices.file import Frames
-from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.resample import heard_at
 from rtaudio.dsp.spotter import FRAMES_PER_S, NET_RATE
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
@@ -19,7 +19,7 @@ from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.stage import NativeStage, Samples
+from rtaudio.stream.stage import Samples
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.denoise import is_onnx
 from rtaudio.tasks.listen import Hearing
@@ -134,15 +134,14 @@ def build_vad(sample_rate: int = NET_RATE, model: str | Path = VAD_MODEL) -> Lis
     """
     if is_onnx(model):
         require("an ONNX model", "onnx", "onnxruntime")
-        from rtaudio.tasks.vad_onnx import onnx_side
+        from rtaudio.tasks.vad_onnx import onnx_worker
 
-        return Listen(onnx_side(model, sample_rate))
+        worker, own_rate = onnx_worker(model)
+        return Listen(heard_at(worker, own_rate, sample_rate))
     net = VadNet.from_weights(load_weights(find_weights(model)))
     hop = NET_RATE // FRAMES_PER_S
-    side: list[NativeStage] = [Analysis(2 * hop, hop), net, NetTeller((1,), MOST_WAITING)]
-    if sample_rate != NET_RATE:
-        side.insert(0, Resample(sample_rate, NET_RATE, sample_rate // FRAMES_PER_S))
-    return Listen(Pipeline(side))
+    side = Pipeline([Analysis(2 * hop, hop), net, NetTeller((1,), MOST_WAITING)])
+    return Listen(heard_at(side, NET_RATE, sample_rate))
 
 
 def teller_of(listener: Listen) -> Teller:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rtaudio.dsp.resample import heard_at
 from rtaudio.errors import ModelError
 from rtaudio.nn.onnx.files import find_manifest
 from rtaudio.nn.onnx.manifest import Manifest
-from rtaudio.stream.stage import NativeStage
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.onnx_model import Listener
 from rtaudio.tasks.vad import MOST_WAITING
@@ -43,8 +41,8 @@ class OnnxTeller(Listener):
         self._told, self._last = 0, 0.0
 
 
-def onnx_side(path: str | Path, sample_rate: int) -> NativeStage:
-    """An `OnnxTeller` in a worker, for sound at `sample_rate`.
+def onnx_worker(path: str | Path) -> tuple[WorkerStage, int]:
+    """A worker that runs an `OnnxTeller`, and the rate it hears at, in Hz.
 
     Raises ModelError where the model is missing, or no classifier with one number a hop.
     """
@@ -53,4 +51,4 @@ def onnx_side(path: str | Path, sample_rate: int) -> NativeStage:
         raise ModelError(
             f"{path}: {manifest.name} is a denoiser (task = {manifest.task!r}), not a classifier"
         )
-    return heard_at(WorkerStage(OnnxTeller(manifest)), manifest.sample_rate, sample_rate)
+    return WorkerStage(OnnxTeller(manifest)), manifest.sample_rate
