@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numba
 
-from rtaudio.kernels.activations import RELU, activate
+from rtaudio.kernels.activations import activate
 from rtaudio.kernels.conv import filter_frame
 from rtaudio.kernels.dense import padded_bytes, product
 from rtaudio.kernels.gru import gru_cell
@@ -17,7 +17,7 @@ from rtaudio.kernels.matmul import matmul
 from rtaudio.kernels.matmul_int8 import matmul_int8
 from rtaudio.kernels.memory import STEP, call_step, i64
 from rtaudio.kernels.mingru import mingru_cell
-from rtaudio.kernels.vectors import add, copy
+from rtaudio.kernels.vectors import add_relu, copy
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
@@ -68,8 +68,7 @@ def conv_batch_step(state: int, x: int, out: int) -> None:
     position[0] = (position[0] + 1) % length
     product(state + words[4], 0, filtered, mixed)
     for k in range(streams):
-        activate(mixed + k * pitch, out + k * row, channels, RELU)
-        add(x + k * row, out + k * row, channels)
+        add_relu(x + k * row, mixed + k * pitch, out + k * row, channels)
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")

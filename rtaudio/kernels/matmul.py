@@ -10,106 +10,90 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from rtaudio.kernels.dense import LINE, SPAN, TILE, _tile, padded_bytes
+from rtaudio.kernels.dense import HALF, SPAN, TILE, padded_bytes, sum_columns
 from rtaudio.kernels.memory import JIT
-from rtaudio.kernels.simd import F32x16, _load, _spread
+from rtaudio.kernels.simd import _load, splat16
+from rtaudio.kernels.sums import add_products, add_sums, lines_at, store_lines, store_sums, unpacked
 
 GROUP = 4  # vectors at a time: their sums fill half of 32 registers of 16 lanes, and hide an add's latency
-PARTS = TILE // 16
-_FLAGS = ("contract",)
-
-_Sums = types.UniTuple(F32x16, PARTS * GROUP)
 
 
 @intrinsic
-def _zeros(typingctx: Any) -> Any:
-    """Sums of GROUP vectors, all 0."""
+def _load_bias(typingctx: Any, like: Any, bias: Any) -> Any:
+    """The sums at `bias`, for each of GROUP vectors, as many in all as `like` has."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        zero = ir.Constant(ir.VectorType(ir.FloatType(), 16), [0.0] * 16)
-        return context.make_tuple(builder, sig.return_type, [zero] * len(_Sums))
+        return context.make_tuple(builder, like, lines_at(builder, args[1], like.count // GROUP) * GROUP)
 
-    return _Sums(), codegen
+    return like(like, types.int64), codegen
 
 
 @intrinsic
-def _load_bias(typingctx: Any, bias: Any) -> Any:
-    """TILE sums at `bias`, for each of GROUP vectors."""
+def _add_column(typingctx: Any, sums: Any, tile: Any, column: Any, x: Any, stride: Any) -> Any:
+    """sums[v] + weights of that column * x[v][column], the x of vector v lying v * stride bytes after `x`."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        lines = _lines(builder, args[0])
-        return context.make_tuple(builder, sig.return_type, lines * GROUP)
+        before, tile, column, x, stride = args
+        count = sums.count // GROUP
+        pitch, size = ir.Constant(column.type, 4 * 16 * count), ir.Constant(column.type, 4)
+        lines = lines_at(builder, builder.add(tile, builder.mul(column, pitch)), count)
+        members, result = unpacked(builder, before, sums.count), []
+        for v, place in enumerate(_places(builder, builder.add(x, builder.mul(column, size)), stride)):
+            value = _load(builder, place, ir.FloatType())
+            result += add_products(builder, members[count * v : count * (v + 1)], lines, value)
+        return context.make_tuple(builder, sums, result)
 
-    return _Sums(types.int64), codegen
+    return sums(sums, *[types.int64] * 4), codegen
 
 
 @intrinsic
-def _add_column(typingctx: Any, sums: Any, weight: Any, x: Any, stride: Any) -> Any:
-    """sums[v] + weight[:TILE] * x[v], the float32 of vector v lying v * stride bytes after `x`."""
+def _store_rows(typingctx: Any, sums: Any, out: Any, stride: Any) -> Any:
+    """The sums of vector v to `out` + v * stride bytes."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        sums, weight, x, stride = args
-        lines, result = _lines(builder, weight), []
-        for v in range(GROUP):
-            offset = builder.mul(stride, ir.Constant(stride.type, v))
-            value = _spread(builder, _load(builder, builder.add(x, offset), ir.FloatType()), 16)
-            for part, line in enumerate(lines):
-                before = builder.extract_value(sums, PARTS * v + part)
-                product = builder.fmul(line, value, flags=_FLAGS)
-                result.append(builder.fadd(before, product, flags=_FLAGS))
-        return context.make_tuple(builder, sig.return_type, result)
-
-    return _Sums(_Sums, types.int64, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _add_sums(typingctx: Any, one: Any, other: Any) -> Any:
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pairs = [[builder.extract_value(value, i) for value in args] for i in range(len(_Sums))]
-        added = [builder.fadd(*pair, flags=_FLAGS) for pair in pairs]
-        return context.make_tuple(builder, sig.return_type, added)
-
-    return _Sums(_Sums, _Sums), codegen
-
-
-@intrinsic
-def _store_sums(typingctx: Any, sums: Any, out: Any, stride: Any) -> Any:
-    """TILE sums of vector v to `out` + v * stride bytes."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        sums, out, stride = args
-        for v in range(GROUP):
-            row = builder.add(out, builder.mul(stride, ir.Constant(stride.type, v)))
-            for part in range(PARTS):
-                place = builder.add(row, ir.Constant(row.type, LINE * part))
-                value = builder.extract_value(sums, PARTS * v + part)
-                builder.store(value, builder.inttoptr(place, value.type.as_pointer()), align=4)
+        count, members = sums.count // GROUP, unpacked(builder, args[0], sums.count)
+        for v, place in enumerate(_places(builder, *args[1:])):
+            store_lines(builder, members[count * v : count * (v + 1)], place)
         return context.get_dummy_value()
 
-    return types.void(_Sums, types.int64, types.int64), codegen
+    return types.void(sums, types.int64, types.int64), codegen
 
 
-def _lines(builder: Any, address: Any) -> list[Any]:
-    """TILE float32 at `address`, as vectors."""
-    kind = ir.VectorType(ir.FloatType(), 16)
-    steps = [ir.Constant(address.type, LINE * part) for part in range(PARTS)]
-    return [_load(builder, builder.add(address, step), kind) for step in steps]
+def _places(builder: Any, first: Any, stride: Any) -> list[Any]:
+    """Addresses of GROUP things that lie `stride` bytes apart."""
+    return [builder.add(first, builder.mul(stride, ir.Constant(stride.type, v))) for v in range(GROUP)]
 
 
 @numba.njit(**JIT)
-def _group(weight: int, bias: int, x: int, x_stride: int, out: int, out_stride: int, columns: int) -> None:
-    """`_tile` for GROUP vectors."""
-    sums = _load_bias(bias)
+def _group(
+    zeros: Any, weight: int, bias: int, x: int, x_stride: int, out: int, out_stride: int, columns: int
+) -> None:
+    """`sum_columns` for GROUP vectors, a tile at a time."""
+    sums = _load_bias(zeros, bias)
     for start in range(0, columns, SPAN):
-        part = _zeros()
+        part = zeros
         for column in range(start, min(start + SPAN, columns)):
-            part = _add_column(part, weight + 4 * TILE * column, x + 4 * column, x_stride)
-        sums = _add_sums(sums, part)
-    _store_sums(sums, out, out_stride)
+            part = _add_column(part, weight, column, x, x_stride)
+        sums = add_sums(sums, part)
+    _store_rows(sums, out, out_stride)
+
+
+@numba.njit(**JIT)
+def _tile_rows(
+    zeros: Any, weight: int, bias: int, x: int, out: int, out_stride: int, columns: int, n: int
+) -> None:
+    """A tile, `zeros` of its height, times n vectors."""
+    groups = zeros + zeros
+    groups, x_stride, grouped = groups + groups, 4 * columns, n // GROUP * GROUP
+    for v in range(0, grouped, GROUP):
+        _group(groups, weight, bias, x + v * x_stride, x_stride, out + v * out_stride, out_stride, columns)
+    for v in range(grouped, n):
+        sum_columns(zeros, weight, bias, x + v * x_stride, out + v * out_stride, columns)
 
 
 @numba.njit(**JIT)
@@ -118,12 +102,13 @@ def matmul(weight: int, bias: int, x: int, out: int, rows: int, columns: int, n:
 
     Weight, bias, `rows` and `columns` as in `matvec`; each out[v] is `padded(rows)` long.
     """
-    x_stride, out_stride = 4 * columns, padded_bytes(rows)
-    grouped = n // GROUP * GROUP
-    for tile in range(-(-rows // TILE)):
-        offset = 4 * TILE * tile
-        w, b, target = weight + offset * columns, bias + offset, out + offset
-        for v in range(0, grouped, GROUP):
-            _group(w, b, x + v * x_stride, x_stride, target + v * out_stride, out_stride, columns)
-        for v in range(grouped, n):
-            _tile(w, b, x + v * x_stride, target + v * out_stride, columns)
+    zero, out_stride, halves = splat16(np.float32(0)), padded_bytes(rows), -(-rows // HALF)
+    half = (zero, zero)
+    for tile in range(halves // 2):
+        at = 4 * TILE * tile
+        _tile_rows(half + half, weight + at * columns, bias + at, x, out + at, out_stride, columns, n)
+    if halves % 2:
+        at = 4 * HALF * (halves - 1)
+        _tile_rows(half, weight + at * columns, bias + at, x, out + at, out_stride, columns, n)
+        for v in range(n):
+            store_sums(half, out + at + 4 * HALF + v * out_stride)

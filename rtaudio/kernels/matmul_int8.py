@@ -16,13 +16,13 @@ from numba.extending import intrinsic
 
 from rtaudio.kernels.dense import LINE, TILE, padded_bytes
 from rtaudio.kernels.matmul import GROUP as VECTORS
-from rtaudio.kernels.matmul import PARTS
 from rtaudio.kernels.memory import JIT, copy_bytes, i64
 from rtaudio.kernels.quantised import GROUP, SPAN, _finish, _quantise, _tile
 from rtaudio.kernels.simd import load, splat16, store
 from rtaudio.kernels.simd_int8 import DOT4, DOT4_KIND, LANES, I32x16, _load, _splat, _vector
+from rtaudio.kernels.sums import TILE_LINES as LINES
 
-_Sums = types.UniTuple(I32x16, PARTS * VECTORS)
+_Sums = types.UniTuple(I32x16, LINES * VECTORS)
 _I8, _I32, _F32 = ir.IntType(8), ir.IntType(32), ir.FloatType()
 
 
@@ -34,7 +34,7 @@ def _starts(typingctx: Any, spans: Any, stride: Any) -> Any:
         sums = []
         for told in _places(builder, *args):
             start = builder.fptosi(_load(builder, builder.add(told, _bytes(told, 4)), _F32), _I32)
-            sums += [_splat(builder, start, LANES)] * PARTS
+            sums += [_splat(builder, start, LANES)] * LINES
         return context.make_tuple(builder, sig.return_type, sums)
 
     return _Sums(types.int64, types.int64), codegen
@@ -47,12 +47,12 @@ def _dot_group(typingctx: Any, sums: Any, weight: Any, codes: Any, stride: Any) 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         sums, weight, codes, stride = args
         wide = _vector(_I8, 4 * LANES)
-        lines = [_load(builder, builder.add(weight, _bytes(weight, LINE * k)), wide) for k in range(PARTS)]
+        lines = [_load(builder, builder.add(weight, _bytes(weight, LINE * k)), wide) for k in range(LINES)]
         result = []
         for v, place in enumerate(_places(builder, codes, stride)):
             values = _load(builder, place, _I32)
             for k, line in enumerate(lines):
-                before = builder.extract_value(sums, PARTS * v + k)
+                before = builder.extract_value(sums, LINES * v + k)
                 result.append(DOT4[DOT4_KIND](builder, before, line, values))
         return context.make_tuple(builder, sig.return_type, result)
 
@@ -69,8 +69,8 @@ def _add_span(typingctx: Any, sums: Any, spans: Any, span_stride: Any, out: Any,
         rows = zip(_places(builder, spans, span_stride), _places(builder, out, out_stride), strict=True)
         for v, (told, row) in enumerate(rows):
             step = _splat(builder, _load(builder, told, _F32), LANES)
-            for k in range(PARTS):
-                total = builder.sitofp(builder.extract_value(sums, PARTS * v + k), kind)
+            for k in range(LINES):
+                total = builder.sitofp(builder.extract_value(sums, LINES * v + k), kind)
                 place = builder.inttoptr(builder.add(row, _bytes(row, LINE * k)), kind.as_pointer())
                 product = builder.fmul(total, step, flags=("contract",))
                 added = builder.fadd(builder.load(place, align=4), product, flags=("contract",))
@@ -114,7 +114,7 @@ def _group(
 def _clear(out: int, stride: int) -> None:
     """TILE zeros for each of VECTORS vectors."""
     for v in range(VECTORS):
-        for k in range(PARTS):
+        for k in range(LINES):
             store(out + v * stride + LINE * k, splat16(np.float32(0)))
 
 

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import numba
+import numpy as np
 
-from rtaudio.kernels.memory import JIT, STEP, call_step, f32, i64
+from rtaudio.kernels.memory import JIT, STEP, call_step, copy_bytes, f32, i64
+from rtaudio.kernels.simd import load, splat16, store
 
 
 @numba.njit(**JIT)
 def copy(x: int, out: int, size: int) -> None:
     """out = x, `size` float32 that don't overlap."""
-    source, target = f32(x, size), f32(out, size)
-    for i in range(size):
-        target[i] = source[i]
+    copy_bytes(out, x, 4 * size)
 
 
 @numba.njit(**JIT)
-def add(x: int, out: int, size: int) -> None:
-    """out += x."""
-    source, target = f32(x, size), f32(out, size)
-    for i in range(size):
-        target[i] += source[i]
+def add_product(before: int, x: int, y: int, out: int, size: int) -> None:
+    """out = before + x * y, element by element; `out` may be `before`."""
+    one = np.float32(0)
+    wide, whole = splat16(one), size // 16 * 64
+    for at in range(0, whole, 64):
+        store(out + at, load(before + at, wide) + load(x + at, wide) * load(y + at, wide))
+    for at in range(whole, 4 * size, 4):
+        store(out + at, load(before + at, one) + load(x + at, one) * load(y + at, one))
 
 
 @numba.njit(**JIT)
-def add_product(x: int, y: int, out: int, size: int) -> None:
-    """out += x * y, element by element."""
+def add_relu(x: int, y: int, out: int, size: int) -> None:
+    """out = x + max(y, 0)."""
     left, right, target = f32(x, size), f32(y, size), f32(out, size)
     for i in range(size):
-        target[i] += left[i] * right[i]
+        target[i] = left[i] + max(right[i], np.float32(0))
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")

@@ -4,11 +4,13 @@ import numba
 import numpy as np
 import pytest
 
-from rtaudio.kernels.dense import TILE, matvec, pack_bias, pack_weight, padded
+from rtaudio.kernels.dense import HALF, TILE, matvec, pack_bias, pack_weight, padded
 from rtaudio.kernels.memory import JIT
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (64, 64), (65, 17), (200, 300)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(1, 1), (3, 5), (64, 64), (65, 17), (97, 33), (128, 40), (200, 300), (225, 8)]
+)
 def test_matvec_is_the_product(rows, columns):
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((rows, columns)).astype(np.float32)
@@ -20,9 +22,10 @@ def test_matvec_is_the_product(rows, columns):
     assert out[-1] == 7  # nothing is written beyond the padding
 
 
-def test_padding_is_whole_tiles():
+def test_room_is_whole_tiles_and_weights_half_ones():
     assert [padded(n) for n in (1, TILE, TILE + 1)] == [TILE, TILE, 2 * TILE]
-    assert pack_weight(np.ones((TILE + 1, 3), np.float32)).shape == (2, 3, TILE)
+    sizes = [pack_weight(np.ones((rows, 3), np.float32)).size // 3 for rows in (1, HALF + 1, TILE + 1)]
+    assert sizes == [HALF, TILE, TILE + HALF]
 
 
 def test_a_tile_is_wide_and_fused():

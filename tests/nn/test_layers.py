@@ -97,10 +97,11 @@ def test_mingru(channels):
     np.testing.assert_allclose(run_frames(MinGru(*weights), x), expected, atol=5e-6)
 
 
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 5])
 @pytest.mark.parametrize("dilation", [1, 2, 8])
-@pytest.mark.parametrize("channels", [1, 12, 256])
-def test_causal_conv(channels, dilation):
-    weights, x = conv_weights(channels), normal(FRAMES, channels)
+@pytest.mark.parametrize("channels", [1, 12, 24, 256])
+def test_causal_conv(channels, dilation, kernel_size):
+    weights, x = conv_weights(channels, kernel_size), normal(FRAMES, channels)
     expected = np.array(list(numpy_conv(x, *weights, dilation)))
     np.testing.assert_allclose(run_frames(CausalConv(*weights, dilation), x), expected, atol=3e-5)
 
