@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from rtaudio.errors import ConfigError
-from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.spans import word_span
 from rtaudio.training.measure import active_power, power
 from rtaudio.training.rooms import simulate_room
 from rtaudio.training.spoken import at_speed
@@ -125,7 +125,7 @@ def word_stream(
     ends, total = [], parts[0].size
     for recording in recordings:
         wave = recording.wave * np.float32(0.05 / np.sqrt(active_power(recording.wave) + 1e-10))
-        ends.append(total + spoken_span(recording.wave)[1])
+        ends.append(total + word_span(recording.wave)[1])
         wave = np.concatenate([wave, np.zeros(round(GAP_S * SAMPLE_RATE), np.float32)])
         parts.append(reverberant(wave, rooms[int(rng.integers(len(rooms)))]) if rooms else wave)
         total += wave.size

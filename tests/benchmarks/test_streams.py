@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.streams import Detector
+from benchmarks.streams import Detector, Recording, word_stream
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.stream.stage import Spec
@@ -72,3 +72,13 @@ def test_its_events_are_the_spotter_s(name, patience, refractory):
 def test_the_tracks_have_events():
     assert min(len(spotted(track, 1, 7)) for track in TRACKS.values()) >= 1
     assert len(spotted(TRACKS["walk 0"], 5, 7)) > 5
+
+
+def test_a_words_end_is_its_own_where_noise_was_recorded_after_it():
+    """Recordings cut to digital silence around their noise: an event at the word is no early one."""
+    rng, rate = np.random.default_rng(0), 16000
+    wave = 0.005 * rng.standard_normal(3 * rate).astype(np.float32)
+    wave[rate : rate + rate // 2] *= 20
+    wave[: rate // 4], wave[-rate // 4 :] = 0, 0
+    stream = word_stream([Recording("yes", "g", wave)], rng)
+    assert stream.ends[0] / rate - 2 == pytest.approx(1.5, abs=0.05)
