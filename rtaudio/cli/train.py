@@ -56,13 +56,13 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
             help="recipe of the net: standard, low-latency, cnn, or a file like those in"
             " rtaudio/training/recipes (standard)",
         )
-        parser.add_argument(
-            "--start",
-            nargs="+",
-            default=[],
-            metavar="NAME|FILE",
-            help="begin with a shipped model's weights, or a file's, or the mean of several",
-        )
+    parser.add_argument(
+        "--start",
+        nargs="+",
+        default=[],
+        metavar="NAME|FILE",
+        help="begin with a shipped model's weights, or a file's, or the mean of several",
+    )
     parser.add_argument(
         "--rate",
         type=positive,
@@ -109,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
         threads=args.threads, workers=args.workers, patience=getattr(args, "patience", None),
     )  # fmt: skip
     shown = console(stderr=args.json)
+    start = [find_weights(name) for name in args.start]
     if args.net == "denoise":
-        start = [find_weights(name) for name in args.start]
         recipe = load_recipe(args.model)
         loop: Any = train_denoise(paths, config, recipe, resume=args.resume, start=start, console=shown)
     else:
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
 
         loops = {"keywords": "KeywordLoop", "embedding": "EmbeddingLoop", "vad": "VadLoop"}
         make: Any = getattr(importlib.import_module(f"rtaudio.training.{args.net}"), loops[args.net])
-        loop = train_speech(make, paths, config, resume=args.resume, console=shown)
+        loop = train_speech(make, paths, config, resume=args.resume, start=start, console=shown)
     if args.json:
         print_json({"net": args.net, "out": str(out), "history": loop.progress.history})
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from rtaudio.training.denoise import TrainPaths, check_start
 from rtaudio.training.export import sources
 from rtaudio.training.loop import Loop, RunConfig, Validations
 from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, other_throats
+from rtaudio.training.start import start_speech_from
 from rtaudio.training.voices import synthesise
 
 MASKED_FRAMES, MASKED_BANDS = 12, 6
@@ -45,6 +46,14 @@ class SpeechLoop(Loop):
         """The averaged net, without what only training needs."""
         net: SpeechNet = self.average
         return net
+
+    def start_from(self, *paths: Path) -> None:
+        """Begin with the weights of a file, or the mean of several; what only training needs begins anew.
+
+        Raises WeightsError or ConfigError where they don't fit.
+        """
+        start_speech_from(self.speech_net, self.name, *paths)
+        self.net.load_state_dict(self.average.state_dict())
 
     @classmethod
     def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]:
@@ -123,9 +132,13 @@ def train_speech(
     run: RunConfig,
     *,
     resume: bool = False,
+    start: Sequence[Path] = (),
     console: Console | None = None,
 ) -> SpeechLoop:
-    """Train a net over speech and leave checkpoint, weights, history and curves in `paths.out`."""
+    """Train a net over speech and leave checkpoint, weights, history and curves in `paths.out`.
+
+    `start` is a weights file to begin with, in place of random weights; or several, for their mean.
+    """
     console = console or Console()
     check_start(paths, run, resume)
     paths.out.mkdir(parents=True, exist_ok=True)
@@ -133,6 +146,8 @@ def train_speech(
     loop = kind(store, run)
     if resume:
         loop.resume(paths.checkpoint)
+    elif start:
+        loop.start_from(*start)
     try:
         _show(loop, paths, console)
     except KeyboardInterrupt:

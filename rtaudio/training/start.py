@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.denoise_config import DenoiseConfig, band_centres
 from rtaudio.nn.torch.denoise import DenoiseNet
+from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.nn.weights import load_weights
 
 MAY_DIFFER = ("n_bands", "channels", "hop_length", "window", "dilations", "mingru_every")
@@ -44,12 +46,29 @@ def start_from(net: DenoiseNet, *paths: Path) -> None:
     net.load_state_dict({name: widened(p, tensors[name], name) for name, p in net.state_dict().items()})
 
 
+def start_speech_from(net: SpeechNet, kind: str, *paths: Path) -> None:
+    """Give a net over speech the weights of a net of its kind and sizes; or the mean of several.
+
+    Raises WeightsError for another kind of net, ConfigError for one of other sizes.
+    """
+    loaded = [_tensors(path, kind) for path in paths]
+    for path, (config, _) in zip(paths, loaded, strict=True):
+        if (old := type(net.config)(**config)) != net.config:
+            raise ConfigError(f"{path}: a net of other sizes, {old}, not {net.config}")
+    names = loaded[0][1]
+    net.load_state_dict({name: torch.stack([old[name] for _, old in loaded]).mean(0) for name in names})
+
+
 def _load(path: Path) -> tuple[DenoiseConfig, dict[str, Tensor]]:
+    config, tensors = _tensors(path, NET_NAME)
+    return DenoiseConfig(**config), tensors
+
+
+def _tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     weights = load_weights(path)
-    if weights.net != NET_NAME:
-        raise WeightsError(f"{path}: weights of the net {weights.net!r}, not of {NET_NAME!r}")
-    tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
-    return DenoiseConfig(**weights.config), tensors
+    if weights.net != kind:
+        raise WeightsError(f"{path}: weights of the net {weights.net!r}, not of {kind!r}")
+    return weights.config, {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
 
 
 def _check_sizes(net: DenoiseNet, old: DenoiseConfig, path: Path) -> None:

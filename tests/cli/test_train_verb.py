@@ -51,6 +51,20 @@ def test_json_is_all_there_is_on_stdout(tmp_path, capsys, monkeypatch, net):
     assert err == "step 1\n"
 
 
+@pytest.mark.parametrize("net", ["denoise", "keywords", "vad", "embedding"])
+def test_a_run_may_start_from_a_shipped_model(tmp_path, monkeypatch, net):
+    started = {}
+
+    def train(*arguments, **options):
+        started.update(options)
+        return SimpleNamespace(progress=SimpleNamespace(history=[]))
+
+    monkeypatch.setattr("rtaudio.training.denoise.train_denoise", train)
+    monkeypatch.setattr("rtaudio.training.speech_loop.train_speech", train)
+    assert main(["train", net, "--data", str(tmp_path), "--out", str(tmp_path), "--start", "vad"]) == 0
+    assert [path.name for path in started["start"]] == ["vad.npz"]
+
+
 def test_a_gpu_that_is_not_there_is_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert main(["train", "vad", "--data", str(tmp_path), "--device", "cuda"]) == 3

@@ -8,9 +8,11 @@ from toy_recordings import SMALL_NET
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.denoise import NET_NAME
 from rtaudio.nn.denoise_config import DenoiseConfig
+from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.torch.denoise import DenoiseNet
+from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.nn.weights import save_weights
-from rtaudio.training.start import band_map, start_from
+from rtaudio.training.start import band_map, start_from, start_speech_from
 
 
 def saved(folder, config=SMALL_NET, kind=NET_NAME):
@@ -109,3 +111,21 @@ def test_a_start_from_several_is_their_mean_and_they_must_be_alike(tmp_path):
     _, wider = saved(tmp_path / "b", dataclasses.replace(SMALL_NET, n_bands=20))
     with pytest.raises(ConfigError, match="mean"):
         start_from(new, first, wider)
+
+
+def test_a_net_over_speech_starts_from_the_mean_of_nets_of_its_kind_and_sizes(tmp_path):
+    config = KeywordConfig(words=("yes",), channels=24, dilations=(1, 2))
+    net, paths = SpeechNet(config), []
+    tensors = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for k in (1, 3):
+        paths.append(tmp_path / f"{k}.npz")
+        scaled = {name: (k * tensor).numpy() for name, tensor in tensors.items()}
+        save_weights(paths[-1], "keywords", dataclasses.asdict(config), scaled)
+    start_speech_from(net, "keywords", *paths)
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(tensor, 2 * tensors[name])
+    with pytest.raises(WeightsError, match="'vad'"):
+        start_speech_from(net, "vad", *paths)
+    other = SpeechNet(dataclasses.replace(config, words=("no",)))
+    with pytest.raises(ConfigError, match="other sizes"):
+        start_speech_from(other, "keywords", *paths)
