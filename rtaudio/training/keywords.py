@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
+from rtaudio.nn.spans import word_span
 from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.training.data import Clip, ClipStore
 from rtaudio.training.loop import RunConfig
@@ -26,6 +27,8 @@ from rtaudio.training.spoken import (
     Words,
     faded,
     normalised,
+    other_paces,
+    other_throats,
     overlay,
     said,
 )  # fmt: skip
@@ -39,8 +42,10 @@ CONTAIN = {"hey_computer": "computer"}
 OTHERS = frozenset(vocabulary())
 """Words that synthesisers say, none of which is a keyword."""
 SYNTHETIC_VOICES = 64
-"""In which synthesisers say each keyword: a third of what is heard of it where many people recorded it, more
-than half where few did."""
+"""In which synthesisers say each keyword."""
+SYNTHETIC_WEIGHT = 0.3
+"""A synthesised voice is drawn so often, to a recorded one: a fifth of what is heard of a keyword where many
+people recorded it, a third where few did. With 1 (a third, and more than half), a net was worse in noise."""
 
 EARLY, LATE, REST = 2, 7, 30
 """Strides of 20 ms around a word's end in which it must be found, and after which it must be over."""
@@ -61,7 +66,7 @@ class SpokenStreams:
         self.words, self.config = words, config
         self.scenery = Scenery(store, split, config, seed)
         clips = [clip for clip in store.select("speech", split) if wanted(clip, words)]
-        self.bank = Words(store, clips)
+        self.bank = Words(store, clips, word_span, SYNTHETIC_WEIGHT)
         names = self.bank.groups.keys()
         self.folders = [
             [name for name in names if CONTAIN.get(name, name) == word] for word in words
@@ -78,14 +83,27 @@ class SpokenStreams:
 
     def batch(self, seed: tuple[int, ...], size: int) -> tuple[Tensor, Tensor]:
         """Spectra `(size, n_frames, 161, 2)`, and word, start and end frame of each item `(size, 3)`."""
-        tracks, waves, curves = [], [], []
+        voices, rest, places = self._parts(seed, size)
+        return voices + rest, places
+
+    def other_voices(self, seed: tuple[int, ...], size: int) -> tuple[Tensor, Tensor]:
+        """A batch whose voices, and not what is heard with them, have other throats and another pace."""
+        voices, rest, places = self._parts(seed, size)
+        voices, places = other_paces(voices, places, (*seed, 1 << 42))
+        return other_throats(voices, (*seed, 1 << 43)) + rest, places
+
+    def _parts(self, seed: tuple[int, ...], size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Spectra of a batch's voices, and of all else in it, and where its words are."""
+        tracks, voices, rest, curves = [], [], [], []
         for i in range(size):
             rng = np.random.default_rng((*seed, i))
             tracks.append(self.track(rng))
-            waves.append(self.scenery.heard(tracks[-1].wave, rng))
+            voice, noise = self.scenery.heard_apart(tracks[-1].wave, rng)
+            voices.append(voice)
+            rest.append(noise)
             curves.append(self.scenery.microphone(rng))
-        places = [(track.word, track.start // HOP, track.end // HOP) for track in tracks]
-        return self.scenery.spectra(waves, curves), torch.tensor(places)
+        places = torch.tensor([(track.word, track.start // HOP, track.end // HOP) for track in tracks])
+        return self.scenery.spectra(voices, curves), self.scenery.spectra(rest, curves), places
 
     def track(self, rng: np.random.Generator) -> Track:
         """The voices of one item."""
@@ -205,8 +223,8 @@ class KeywordLoop(SpeechLoop):
         )
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
-        spectra, places = self.streams.batch((self.run.seed, number), self.run.batch)
-        return self._training_features(self.net, spectra, number), places.to(self.device)
+        spectra, places = self.streams.other_voices((self.run.seed, number), self.run.batch)
+        return self._masked(features_of(self.net, spectra), number), places.to(self.device)
 
     def _loss(self, features: Tensor, places: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):

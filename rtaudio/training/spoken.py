@@ -6,6 +6,7 @@ room, with noise, through a microphone. No two are the same, and each is settled
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,10 @@ RECIPE = StoreRecipe(SAMPLE_RATE, speeds={"speech": (1.0,), "noise": (1.0,)}, mi
 
 THROAT = 0.15
 """Frequencies are stretched by up to so much, as throats of other lengths do (Jaitly & Hinton 2013, VTLP)."""
+
+PACE = (-0.15, 0.25)
+"""Logarithm of how many times as fast words are made to be said, pitch and throat left as they are: most of
+those who recorded the keywords took their time, and who spoke 30 % faster than they was not heard."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,20 @@ def faded(x: Samples, fade: int = HOP) -> Samples:
 
 
 class Words:
-    """Clips of words by what is said: draws a word's clip by group of voices, not by file."""
+    """Clips of words by what is said: draws a word's clip by group of voices, not by file.
 
-    def __init__(self, store: ClipStore, clips: list[Clip]) -> None:
-        self.store = store
+    - find: from a recording's samples to the first and last of what is said in it.
+    - synthetic_weight: how often a synthesised voice is drawn, to a recorded one with as many clips.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        clips: list[Clip],
+        find: Callable[[Samples], tuple[int, int]] = spoken_span,
+        synthetic_weight: float = 1.0,
+    ) -> None:
+        self.store, self._find, self._synthetic_weight = store, find, synthetic_weight
         self.groups: dict[str, list[list[Clip]]] = {}
         by_group: dict[tuple[str, str], list[Clip]] = {}
         for clip in clips:
@@ -113,13 +128,14 @@ class Words:
     def draw(self, word: str, rng: np.random.Generator) -> Clip:
         """A clip of a word, from a group drawn by the root of its size."""
         groups = self.groups[word]
-        weights = np.sqrt([len(group) for group in groups])
+        made = np.array([group[0].synthetic for group in groups])
+        weights = np.sqrt([len(group) for group in groups]) * np.where(made, self._synthetic_weight, 1.0)
         group = groups[rng.choice(len(groups), p=weights / weights.sum())]
         return group[rng.integers(len(group))]
 
     def span(self, clip: Clip) -> tuple[int, int]:
         if clip.path not in self._spans:
-            self._spans[clip.path] = spoken_span(self.store.read(clip, 0, clip.length))
+            self._spans[clip.path] = self._find(self.store.read(clip, 0, clip.length))
         return self._spans[clip.path]
 
     def cut(
@@ -211,6 +227,11 @@ class Scenery:
 
     def heard(self, wave: Samples, rng: np.random.Generator) -> Samples:
         """The wave in a room, with noise, at some level."""
+        voice, rest = self.heard_apart(wave, rng)
+        return voice + rest
+
+    def heard_apart(self, wave: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
+        """The wave in a room, and the noise that is heard with it, at some level of their sum."""
         c = self.config
         if rng.random() < c.reverberant:
             wave = self.in_a_room(wave, rng)
@@ -219,11 +240,12 @@ class Scenery:
             noise = at_snr(wave, self.background(rng), rng.uniform(*c.snr_db))
         if rng.random() < c.transients:
             noise = noise + at_snr(wave, knocks(rng, wave.size, SAMPLE_RATE), rng.uniform(-5, 10))
-        mix = wave + noise
-        mix = mix * np.float32(10 ** (rng.uniform(*c.level_db) / 20) / np.sqrt(power(mix) + 1e-12))
+        gain = 10 ** (rng.uniform(*c.level_db) / 20) / np.sqrt(power(wave + noise) + 1e-12)
+        wave, noise = wave * np.float32(gain), noise * np.float32(gain)
         if rng.random() < c.hiss:
-            mix += np.float32(10 ** (rng.uniform(-95, -70) / 20)) * rng.standard_normal(mix.size, np.float32)
-        return mix
+            hiss = np.float32(10 ** (rng.uniform(-95, -70) / 20))
+            noise += hiss * rng.standard_normal(noise.size, np.float32)
+        return wave, noise
 
     def microphone(self, rng: np.random.Generator) -> Samples:
         """Gain of each bin `(161,)`: a smooth curve, now and then a telephone's band."""
@@ -248,3 +270,20 @@ def other_throats(spectra: Tensor, seed: tuple[int, ...]) -> Tensor:
     factors = torch.from_numpy(np.exp(rng.uniform(-THROAT, THROAT, len(spectra)))).float()
     places = (torch.arange(bins) * factors[:, None]).round().long().clamp_max(bins - 1)
     return spectra.gather(2, places[:, None, :, None].expand_as(spectra))
+
+
+def other_paces(spectra: Tensor, places: Tensor, seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Spectra `(B, T, n_bins, 2)` of voices said at another pace, and where their words are then.
+
+    Frames are repeated or left out, each item's about the end of its word `(B, 3)`, which stays where it is.
+    What a faster one leaves empty, at either end, is filled with what is next to it, backwards.
+    """
+    rng, (batch, frames) = np.random.default_rng(seed), spectra.shape[:2]
+    factors = torch.from_numpy(np.exp(rng.uniform(*PACE, batch))).float()[:, None]
+    word, start, end = places.unbind(1)
+    fixed = torch.where(word >= 0, end, frames // 2)[:, None]
+    at = (fixed + (torch.arange(frames) - fixed) * factors).round().long().abs()
+    at = torch.where(at < frames, at, 2 * (frames - 1) - at)
+    start = torch.where(word >= 0, end - ((end - start) / factors[:, 0]).round().long(), start)
+    moved = spectra.gather(1, at[:, :, None, None].expand_as(spectra))
+    return moved, torch.stack([word, start, end], 1)

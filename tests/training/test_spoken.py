@@ -21,7 +21,16 @@ from rtaudio.training.export import sources
 from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss, wanted
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.speech_loop import train_speech
-from rtaudio.training.spoken import RECIPE, SAMPLE_RATE, SpokenConfig, at_speed, other_throats
+from rtaudio.training.spoken import (
+    RECIPE,
+    SAMPLE_RATE,
+    SpokenConfig,
+    Track,
+    Words,
+    at_speed,
+    other_paces,
+    other_throats,
+)
 from rtaudio.training.vad import VadLoop, auc, speech_frames
 from rtaudio.training.voices import NEAR_WORDS, synthesise, vocabulary
 from tests.synthesisers import GOOD, install
@@ -187,6 +196,49 @@ def test_other_throats_move_a_tone_by_up_to_15_percent():
     assert (places >= 79 / 1.17).all()
     assert (places <= 81 * 1.17).all()
     assert places.unique().numel() > 8
+
+
+def test_other_paces_move_the_frames_of_a_word_about_its_end():
+    spectra = torch.zeros(64, 100, 2, 2)
+    spectra[:, 40:70] = 1.0
+    places = torch.tensor([[1, 40, 70]] * 63 + [[-1, 0, 0]])
+    moved, there = other_paces(spectra, places, (1,))
+    torch.testing.assert_close(there[63], places[63])
+    torch.testing.assert_close(there[:, (0, 2)], places[:, (0, 2)])
+    lengths = 70 - there[:63, 1]
+    assert lengths.min() < 26
+    assert lengths.max() > 33
+    for item, (_, start, end) in zip(moved[:63, :, 0, 0], there[:63].tolist(), strict=True):
+        assert abs(int(torch.nonzero(item)[0]) - start) <= 1
+        assert abs(int(torch.nonzero(item)[-1]) + 1 - end) <= 1
+
+
+def test_voices_get_other_throats_and_paces_and_noise_does_not(store):
+    quiet = dataclasses.replace(SMALL, clean=1.0, reverberant=0.0, transients=0.0, hiss=0.0, equalised=0.0)
+    streams = SpokenStreams(store, "train", WORDS, quiet, 0)
+    assert not torch.equal(streams.batch((3,), 8)[0], streams.other_voices((3,), 8)[0])
+    streams.track = lambda rng: Track(np.zeros(SMALL.n_samples, np.float32))
+    streams.scenery.config = dataclasses.replace(quiet, hiss=1.0)
+    torch.testing.assert_close(streams.batch((3,), 8)[0], streams.other_voices((3,), 8)[0], rtol=0, atol=0)
+
+
+def test_a_synthesised_voice_is_drawn_as_often_as_its_weight_says(store):
+    recorded = next(clip for clip in store.clips if clip.path == "keywords/yes/0.wav")
+    made = dataclasses.replace(recorded, path="synthetic/yes/0", group="made")
+    bank, rng = Words(store, [recorded, made], synthetic_weight=0.25), np.random.default_rng(0)
+    share = np.mean([bank.draw("yes", rng).synthetic for _ in range(1000)])
+    assert share == pytest.approx(0.2, abs=0.04)
+
+
+def test_a_run_starts_from_weights_that_were_trained(words, tmp_path, monkeypatch):
+    monkeypatch.setattr(speech_loop, "synthesise", lambda *_, **__: False)
+    paths = [TrainPaths(words, tmp_path / name, tmp_path / "cache") for name in ("first", "second")]
+    first = train_speech(TinyKeywords, paths[0], RUN, console=Console(quiet=True))
+    still = dataclasses.replace(RUN, steps=1, rate=1e-9)
+    start = [paths[0].out / "keywords.npz"] * 2  # whose mean is the same
+    second = train_speech(TinyKeywords, paths[1], still, start=start, console=Console(quiet=True))
+    for a, b in zip(first.average.parameters(), second.net.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_the_keyword_net_learns_from_synthetic_words_that_are_its_own(store):
