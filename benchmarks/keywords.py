@@ -37,6 +37,7 @@ from benchmarks.streams import (
     poisson_bound,
     read_recordings,
     read_rooms,
+    says_something,
     threshold_for,
     word_stream,
 )
@@ -69,6 +70,8 @@ class Material:
     words: dict[str, dict[str, WordStream]]
     others: list[Samples]
     real_hours: float
+    empty: list[str]
+    """Words of recordings in which nothing is said, which are left out."""
 
 
 def gather(data: Path, negatives: Sequence[Path], words: Sequence[str], split: str, passes: int) -> Material:
@@ -84,9 +87,9 @@ def gather(data: Path, negatives: Sequence[Path], words: Sequence[str], split: s
     if not noises:
         generator = np.random.default_rng(1)
         noises = [Recording("made", "made", generator.standard_normal(SAMPLE_RATE * 20, np.float32))]
-    streams = {}
+    streams, empty = {}, [r.word for r in recordings if r.word in words and not says_something(r)]
     for k, word in enumerate(words):
-        said = [r for r in recordings if r.word == word]
+        said = [r for r in recordings if r.word == word and says_something(r)]
         rng = np.random.default_rng((7, k))
         if said:
             streams[word] = {
@@ -97,7 +100,7 @@ def gather(data: Path, negatives: Sequence[Path], words: Sequence[str], split: s
     within = {phrase for phrases in WITHIN.values() for phrase in phrases}
     without = [r for r in recordings if r.word not in words and r.word not in within] + speech
     hours = sum(r.wave.size for r in without) / SAMPLE_RATE / 3600
-    return Material(streams, list(negative_streams(without, noises, rooms, passes)), hours)
+    return Material(streams, list(negative_streams(without, noises, rooms, passes)), hours, empty)
 
 
 def scores_of(net: NativeStage, wave: Samples) -> NDArray[np.float32]:
@@ -273,6 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"keywords: {error}", file=sys.stderr)
         return error.exit_code
     report, detector = Report("keywords"), Detector()
+    if material.empty:
+        report.note(f"left out, since nothing is said in them: recordings of {', '.join(material.empty)}")
     scored = score_all(net, material, detector)
     by_rate = miss_table(report, scored, detector, material.real_hours)
     thresholds = {name: by[f"{RATES[0]:g}"] for name, by in by_rate.items()}

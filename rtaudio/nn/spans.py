@@ -44,14 +44,26 @@ def word_span(x: Samples) -> tuple[int, int]:
     """
     if x.size < 5 * FRAME:
         return 0, x.size
-    before = np.concatenate([x[:1], x[:-1]]).astype(np.float32)
-    level = frame_db((x - np.float32(0.9) * before).astype(np.float32))
-    low, high = np.percentile(level[level > level.max() - 70], (10, 95))
+    level, low, high = _levels(x)
     active = np.flatnonzero(level >= max(low + 0.35 * (high - low), high - 30))
     stretches = np.split(active, np.flatnonzero(np.diff(active) > PAUSE) + 1)
     energy = 10 ** (level / 10)
     word = max(stretches, key=lambda frames: energy[frames].sum())
     return int(word[0]) * FRAME, int(word[-1] + 1) * FRAME
+
+
+def contrast_db(x: Samples) -> float:
+    """How far the loud frames of a recording are above its quiet ones; some dB where it is all one noise."""
+    _, low, high = _levels(x)
+    return high - low
+
+
+def _levels(x: Samples) -> tuple[NDArray[np.float64], float, float]:
+    """Level of each frame, lows turned down; of what isn't silence, that of the quiet and the loud ones."""
+    before = np.concatenate([x[:1], x[:-1]]).astype(np.float32)
+    level = frame_db((x - np.float32(0.9) * before).astype(np.float32))  # -20 dB at 0 Hz
+    low, high = np.percentile(level[level > level.max() - 70], (10, 95))
+    return level, float(low), float(high)
 
 
 def spoken_span(x: Samples) -> tuple[int, int]:

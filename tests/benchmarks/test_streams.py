@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.streams import Detector, Recording, word_stream
+from benchmarks.streams import Detector, Recording, says_something, word_stream
 from rtaudio.dsp.gains import Gain
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.stream.stage import Spec
@@ -82,3 +82,11 @@ def test_a_words_end_is_its_own_where_noise_was_recorded_after_it():
     wave[: rate // 4], wave[-rate // 4 :] = 0, 0
     stream = word_stream([Recording("yes", "g", wave)], rng)
     assert stream.ends[0] / rate - 2 == pytest.approx(1.5, abs=0.05)
+
+
+def test_a_recording_of_noise_alone_says_nothing_and_one_of_a_word_in_noise_does():
+    rng, rate = np.random.default_rng(0), 16000
+    noise = 0.005 * rng.standard_normal(2 * rate).astype(np.float32)
+    word = noise.copy()
+    word[rate : rate + rate // 2] *= 6
+    assert [says_something(Recording("yes", "g", x)) for x in (noise, word)] == [False, True]
