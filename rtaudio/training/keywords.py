@@ -44,8 +44,9 @@ OTHERS = frozenset(vocabulary())
 SYNTHETIC_VOICES = 64
 """In which synthesisers say each keyword."""
 SYNTHETIC_WEIGHT = 0.3
-"""A synthesised voice is drawn so often, to a recorded one: a fifth of what is heard of a keyword where many
-people recorded it, a third where few did. With 1 (a third, and more than half), a net was worse in noise."""
+"""A synthesised voice is drawn so often, to a recorded one: a seventh of what is heard of a keyword where
+many people recorded it, a quarter or a third where few did. With 1 (a third, and half to two thirds), and
+noise stretched with the voices, a net was worse in noise."""
 
 EARLY, LATE, REST = 2, 7, 30
 """Strides of 20 ms around a word's end in which it must be found, and after which it must be over."""
