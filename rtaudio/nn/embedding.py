@@ -16,14 +16,14 @@ from rtaudio.nn.layers import Dense, Layer
 from rtaudio.nn.speech import SpeechNet, Tensors
 from rtaudio.nn.weights import Weights
 
-TAPS, LAG = 3, 8
-"""Embeddings a word is judged by, and how many strides lie between them: now, 160 and 320 ms ago."""
+TAPS, LAG = 13, 4
+"""Embeddings a word is judged by, and how many strides lie between them: each 80 ms of the last second."""
 
 
 class EmbeddingNet(SpeechNet):
     """Spectrum `(n_bins, 2)` at 16 kHz in, embedding `(size,)` of length 1 out, once a hop. No delay.
 
-    Near embeddings mean that the last second or so sounded like the same word, whoever spoke.
+    Near embeddings mean that the same sounds were spoken a tenth of a second ago, whoever spoke.
     """
 
     net_name = "embedding"

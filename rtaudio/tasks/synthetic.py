@@ -29,7 +29,7 @@ MOST_LETTERS = 40
 OWN = "your own"
 OWN_SHARE = 0.5
 """Of what a word is fitted to, however few they are: real voices beside made ones."""
-ALIKE = 0.25
+ALIKE = 0.35
 """From where on (`alike`) recordings and synthetic speech are taken for the same word."""
 
 Progress = Callable[[str, int, int], None]

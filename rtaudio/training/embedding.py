@@ -1,6 +1,7 @@
-"""`rtaudio train embedding`: one word in many voices becomes one direction, different words different ones.
+"""`rtaudio train embedding`: what was said a moment ago, as phones, whoever says it.
 
-What the words are, and how they are heard, is in `rtaudio.training.utterances`.
+A word that nobody trained on is made of phones that everybody did. What is heard, and how, is in
+`rtaudio.training.utterances`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rtaudio.nn.embedding import EmbeddingNet
+from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
-from rtaudio.nn.enrolment import NEGATIVES, embed, save_negatives
+from rtaudio.nn.enrolment import NEGATIVES, embed, fit_discriminant, save_negatives, spread_of
 from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.training.data import Clip, ClipStore
-from rtaudio.training.heard import heard_words, transcribe
+from rtaudio.training.heard import listen
 from rtaudio.training.loop import RunConfig
+from rtaudio.training.phones import PHONES, UNKNOWN
+from rtaudio.training.phrases import speak_phrases
 from rtaudio.training.speech_loop import SpeechLoop, features_of, outputs_of
 from rtaudio.training.spoken import (
     SAMPLE_RATE,
@@ -32,42 +36,43 @@ from rtaudio.training.spoken import (
     overlay,
     said,
 )
-from rtaudio.training.utterances import HELD_OUT, MIX, Utterances, by_text
-from rtaudio.training.voices import VOICES_EACH, vocabulary
+from rtaudio.training.utterances import HELD_OUT, MIX, Utterances
 
-MADE_WORDS = 2000
-"""More than other nets hear, which need them as negatives alone."""
+DELAYS = (5, 11)
+"""Strides of 20 ms before an embedding whose phones it must tell: 100 and 220 ms ago."""
+SHARPNESS = 16.0
+"""Length of an embedding before phones are read from it; live, it has length 1."""
 NEGATIVE_STREAMS, NEGATIVE_S = 25, 100.0
 """Stretches of sound without the user's word that come with the weights: 40 minutes, 2 MB."""
-SCALE, MARGIN = 16.0, 0.15
-"""Of the cosines before the softmax, and what the right class must lead by (CosFace, Wang et al. 2018)."""
-AFTER = (0, 2, 4, 6)
-"""Strides of 20 ms after a word's end at which its embedding must stand for it."""
+ENDS_S = 0.2
+"""Between a held-out word's end and that of its item."""
+DRAWS, THINNED = 4, 8
+"""Of who enrols, when a run scores itself; one in so many other sounds is fitted against."""
 
 
-class Classifier(nn.Module):
-    """The embedding net, and a direction for each class it is trained with."""
+class PhoneReader(nn.Module):
+    """The embedding net, and the phones that a linear layer reads from what it says."""
 
-    def __init__(self, config: EmbeddingConfig, n_classes: int) -> None:
+    def __init__(self, config: EmbeddingConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk = SpeechNet(config)
-        self.directions = nn.Embedding(n_classes, config.size)
+        self.read = nn.Linear(config.size, len(DELAYS) * len(PHONES))
 
-    def loss(self, logits: Tensor, places: Tensor) -> Tensor:
-        """Softmax over cosines, the right one less a margin, at a few strides after each word's end."""
-        number, end = places.unbind(1)
-        at = (end // self.config.stride)[:, None] + torch.tensor(AFTER, device=end.device)
-        at = at.clamp_max(logits.shape[1] - 1)
-        chosen = functional.normalize(
-            logits.gather(1, at[:, :, None].expand(-1, -1, logits.shape[2])), dim=-1
-        )
-        cosines = (
-            functional.normalize(chosen, dim=-1) @ functional.normalize(self.directions.weight, dim=-1).T
-        )
-        cosines = cosines - MARGIN * functional.one_hot(number, cosines.shape[-1])[:, None]
-        classes = number[:, None].expand(-1, len(AFTER))
-        return functional.cross_entropy(SCALE * cosines.flatten(0, 1), classes.flatten())
+    def loss(self, embeddings: Tensor, phones: Tensor) -> Tensor:
+        """Cross-entropy of the phone at each of DELAYS; where a phone is UNKNOWN nothing is asked.
+
+        - embeddings: `(B, T / stride, size)`, of any length. phones: `(B, T)`, places in PHONES.
+        """
+        unit = SHARPNESS * functional.normalize(embeddings, dim=-1)
+        logits = self.read(unit).unflatten(-1, (len(DELAYS), len(PHONES)))
+        stride = self.config.stride
+        wanted = torch.where(phones == UNKNOWN, -100, phones)[:, stride - 1 :: stride]
+        parts = [
+            functional.cross_entropy(logits[:, delay:, k].flatten(0, 1), wanted[:, :-delay].flatten())
+            for k, delay in enumerate(DELAYS)
+        ]
+        return torch.stack(parts).mean()
 
 
 class EmbeddingLoop(SpeechLoop):
@@ -78,8 +83,8 @@ class EmbeddingLoop(SpeechLoop):
 
     held_out: ClassVar[tuple[str, ...]] = HELD_OUT
 
-    net: Classifier
-    average: Classifier
+    net: PhoneReader
+    average: PhoneReader
 
     def __init__(
         self,
@@ -88,8 +93,11 @@ class EmbeddingLoop(SpeechLoop):
         config: EmbeddingConfig | None = None,
         mix: SpokenConfig = MIX,
     ) -> None:
-        self.items = Utterances(store, mix, run.seed, self.held_out)
-        super().__init__(lambda: Classifier(config or EmbeddingConfig(), self.items.n_classes), run)
+        folder = phrases_folder(store)
+        phrases = ClipStore(folder) if (folder / "clips.jsonl").is_file() else None
+        self.items = Utterances(store, phrases, mix, run.seed, self.held_out)
+        self.store, self.phrases = store, phrases
+        super().__init__(lambda: PhoneReader(config or EmbeddingConfig()), run)
         self._tests, self._groups, self._others = held_out_items(store, self.average.trunk, self.held_out)
 
     @property
@@ -98,46 +106,40 @@ class EmbeddingLoop(SpeechLoop):
 
     @classmethod
     def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]:
-        """Keywords, words heard in running speech, words that nobody says; none of those held out.
-
-        Of two words in a row only what was said twice: the others are classes of one recording each.
-        """
-        transcribe(store, on_progress)
-        keywords = {said(clip) for clip in store.clips if clip.path.startswith("keywords/")}
-        texts = by_text(heard_words(store), cls.held_out)
-        heard = {text for text, takes in texts.items() if "_" not in text or len(takes) > 1}
-        words = *sorted(keywords - {*cls.held_out, "_negative"}), *sorted(heard - keywords)
-        return dict.fromkeys([*words, *vocabulary(MADE_WORDS)], VOICES_EACH)
+        """None, but phones: of the recordings, and of phrases that synthesisers say."""
+        listen(store, cls.held_out, on_progress)
+        speak_phrases(phrases_folder(store), on_progress)
+        return {}
 
     def hears(self, clip: Clip) -> bool:
-        return said(clip) not in {*self.held_out, "_negative"}
+        return not clip.synthetic and said(clip) not in {*self.held_out, "_negative"}
 
     def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
-        spectra, places = self.items.batch((self.run.seed, number), self.run.batch)
-        return self._training_features(self.net.trunk, spectra, number), places.to(self.device)
+        spectra, phones = self.items.batch((self.run.seed, number), self.run.batch)
+        return self._training_features(self.net.trunk, spectra, number), phones.to(self.device)
 
-    def _loss(self, features: Tensor, places: Tensor) -> Tensor:
+    def _loss(self, features: Tensor, phones: Tensor) -> Tensor:
         trunk = self.net.trunk
         with torch.autocast(self.device.type, torch.bfloat16):
-            logits, _ = trunk.logits(features, trunk.initial_state(len(features)).past)
-        return self.net.loss(logits.float(), places)
+            embeddings, _ = trunk.logits(features, trunk.initial_state(len(features)).past)
+        return self.net.loss(embeddings.float(), phones)
 
     def score(self) -> float:
         """Mean over held-out words and draws of who enrols: words of other voices above any other sound."""
-        embed = [
-            functional.normalize(outputs_of(self.speech_net, x), dim=-1) for x in (self._tests, self._others)
-        ]
-        last = embed[0][:, -2]
-        others = embed[1].flatten(0, 1)
-        rng, found = np.random.default_rng(0), []
+        said, others = (
+            stacked(functional.normalize(outputs_of(self.speech_net, x), dim=-1).cpu().numpy())
+            for x in (self._tests, self._others)
+        )
+        last, others = said[:, -4], others.reshape(-1, others.shape[-1])
+        rng, found, spread = np.random.default_rng(0), [], spread_of(others[::THINNED])
         for word in dict.fromkeys(word for word, _ in self._groups):
             groups = sorted({group for w, group in self._groups if w == word})
-            for _ in range(6):
+            for _ in range(DRAWS):
                 mine = groups[rng.integers(len(groups))]
                 own = [k for k, place in enumerate(self._groups) if place == (word, mine)]
                 rest = [k for k, (w, group) in enumerate(self._groups) if w == word and group != mine]
-                prototype = last[rng.permutation(own)[:3].tolist()].mean(0)
-                found.append(float((last[rest] @ prototype > (others @ prototype).max()).float().mean()))
+                weight, _ = fit_discriminant(last[rng.permutation(own)[:3]], spread)
+                found.append(float((last[rest] @ weight > (others @ weight).max()).mean()))
         return 100 * float(np.mean(found))
 
     def finish(self, folder: Path) -> dict[str, Any]:
@@ -148,39 +150,47 @@ class EmbeddingLoop(SpeechLoop):
         streams = []
         for number in range(NEGATIVE_STREAMS):
             rng = np.random.default_rng((23, number))
-            wave = np.concatenate(
-                [self._other(rng) for _ in range(round(NEGATIVE_S / MIX.n_samples * SAMPLE_RATE))]
-            )
-            streams.append(embed(native, wave))
+            count = round(NEGATIVE_S / MIX.n_samples * SAMPLE_RATE)
+            streams.append(embed(native, np.concatenate([self._other(rng) for _ in range(count)])))
         digest = save_negatives(folder / NEGATIVES.name, streams)
-        return {"negatives_sha256": digest, "words": self.items.keywords}
+        keywords = {said(clip) for clip in self.store.clips if said(clip) and self.hears(clip)}
+        return {"negatives_sha256": digest, "words": sorted(keywords)}
 
     def _other(self, rng: np.random.Generator) -> Samples:
-        """Speech, made-up words or noise as an item is heard; no keyword, or nobody could enrol that."""
+        """Speech, phrases or noise as an item is heard; no keyword, or nobody could enrol that."""
         u, items = rng.random(), self.items
         length = items.config.n_samples
         wave = np.zeros(length, np.float32)
         if u < 0.65:
             wave = items.scenery.running(rng, length)
-        elif u < 0.9 and items.made:
-            word = items.made[rng.integers(len(items.made))]
-            overlay(
-                wave, normalised(items.bank.cut(items.bank.draw(word, rng), rng, items.config.speed)[0]), 0
-            )
+        elif u < 0.9 and self.phrases is not None:
+            clip = self.phrases.clips[rng.integers(len(self.phrases.clips))]
+            overlay(wave, normalised(self.phrases.read(clip, 0, clip.length)), 0)
         return items.scenery.heard(wave, rng)
+
+
+def phrases_folder(store: ClipStore) -> Path:
+    """Where a store keeps what synthesisers say: apart, for other nets take no part in it."""
+    return store.folder / "phrases"
+
+
+def stacked(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a head sees: `(B, T - (TAPS - 1) * LAG, TAPS * size)` of embeddings `(B, T, size)`."""
+    count = embeddings.shape[1] - (TAPS - 1) * LAG
+    return np.concatenate([embeddings[:, tap * LAG : tap * LAG + count] for tap in range(TAPS)], -1)
 
 
 def held_out_items(
     store: ClipStore, net: SpeechNet, held_out: Collection[str] = HELD_OUT
 ) -> tuple[Tensor, list[tuple[str, str]], Tensor]:
-    """Features of held-out words, each ending 0.1 s before its item; whose each is; and other speech."""
+    """Features of held-out words, each ending ENDS_S before its item; whose each is; and other speech."""
     clips = [clip for clip in store.clips if said(clip) in held_out]
     bank, waves, rng = Words(store, clips), [], np.random.default_rng(3)
     length = MIX.n_samples
     for clip in clips:
         _, end = bank.span(clip)
         wave = np.zeros(length, np.float32)
-        last = min(clip.length, end + SAMPLE_RATE // 10)
+        last = min(clip.length, end + round(ENDS_S * SAMPLE_RATE))
         part = normalised(store.read(clip, max(0, last - length), min(last, length)))
         overlay(wave, part, length - part.size)
         waves.append(wave + np.float32(1e-4) * rng.standard_normal(length, np.float32))

@@ -20,6 +20,7 @@ from rtaudio.training.embedding import EmbeddingLoop
 from rtaudio.training.export import sources
 from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss, wanted
 from rtaudio.training.loop import RunConfig
+from rtaudio.training.phones import phone_row, phones_file
 from rtaudio.training.speech_loop import train_speech
 from rtaudio.training.spoken import (
     RECIPE,
@@ -30,6 +31,7 @@ from rtaudio.training.spoken import (
     at_speed,
     other_paces,
     other_throats,
+    said,
 )
 from rtaudio.training.vad import VadLoop, auc, speech_frames
 from rtaudio.training.voices import NEAR_WORDS, synthesise, vocabulary
@@ -50,7 +52,15 @@ def words(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(words, tmp_path_factory):
-    return build_store(words, tmp_path_factory.mktemp("cache"), recipe=RECIPE)
+    store = build_store(words, tmp_path_factory.mktemp("cache"), recipe=RECIPE)
+    give_phones(store)
+    return store
+
+
+def give_phones(store, *_):
+    """In place of `listen`: each word of the toy data is one phone."""
+    rows = [phone_row(clip.path, [(0, 50), (5, 130)]) for clip in store.clips if said(clip) in WORDS]
+    phones_file(store.folder).write_text("".join(rows), encoding="utf-8")
 
 
 def test_items_are_settled_by_their_seed_and_hold_their_word_where_they_say(store):
@@ -153,6 +163,8 @@ class TinyEmbedding(EmbeddingLoop):
 )
 def test_training_end_to_end_leaves_weights_curves_and_a_checkpoint(words, tmp_path, monkeypatch, name, kind):
     monkeypatch.setattr(speech_loop, "synthesise", lambda *_, **__: False)
+    monkeypatch.setattr(embedding_training, "listen", give_phones)
+    monkeypatch.setattr(embedding_training, "speak_phrases", lambda *_: None)
     monkeypatch.setattr(embedding_training, "NEGATIVE_STREAMS", 1)
     monkeypatch.setattr(embedding_training, "NEGATIVE_S", 4.0)
     paths = TrainPaths(words, tmp_path / "out", tmp_path / "cache")
@@ -254,10 +266,9 @@ def test_a_card_lists_what_a_net_heard_of_a_store(store):
     clip = store.clips[0]
     made = dataclasses.replace(clip, path="synthetic/so/0")
     assert [TinyVad(store, RUN).hears(one) for one in (clip, made)] == [True, False]
-    assert [
-        TinyEmbedding(store, RUN).hears(one)
-        for one in (made, dataclasses.replace(clip, path="keywords/stop/1"))
-    ] == [True, False]
+    embedding = TinyEmbedding(store, RUN)
+    held_out = dataclasses.replace(clip, path="keywords/stop/1")
+    assert [embedding.hears(one) for one in (clip, made, held_out)] == [True, False, False]
     listed = sources(
         filter(TinyVad(store, RUN).hears, [*store.clips, dataclasses.replace(made, source="robots")])
     )
