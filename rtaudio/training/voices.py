@@ -1,7 +1,6 @@
-"""Words spoken by synthesisers: the keywords, near misses of them, made-up words, words that people said.
+"""Words spoken by synthesisers: the keywords, near misses of them, made-up words.
 
-They teach a keyword in more voices, and what is *not* one, and teach the word embedding that one word in
-many voices is one word.
+They teach a keyword in more voices, and what is *not* one.
 """
 
 from __future__ import annotations
