@@ -7,6 +7,7 @@ from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.enrolment import (
+    CAUTION,
     Negatives,
     alike,
     check_clip,
@@ -113,6 +114,14 @@ def test_fewer_false_accepts_ask_for_more(weights, negatives):
     windows = np.concatenate(negatives.windows())
     counts = [int((windows @ head.weight + head.bias > 0).sum()) for head in heads]
     assert counts[1] <= counts[0]
+
+
+def test_the_negatives_pass_a_threshold_less_often_than_is_asked_for(weights, negatives):
+    """The net was trained with their sound: any other passes CAUTION times as often."""
+    head = fit_word([word(MELODY)], false_accepts_per_hour=1200.0, weights=weights, negatives=negatives)
+    scores = np.concatenate([x @ head.weight + head.bias > 0 for x in negatives.windows()])
+    passed = np.diff(np.flatnonzero(scores), prepend=-99) > 12  # a second apart
+    assert 0.3 < passed.sum() / (1200 / CAUTION * negatives.hours) < 3
 
 
 def test_thresholds_of_other_rates_are_those_a_word_fitted_to_them_has(weights, negatives):
