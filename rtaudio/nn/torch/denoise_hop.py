@@ -7,8 +7,10 @@ on a GPU each costs microseconds however small it is:
   the newest frame are known before the hop comes: their part is one product for all blocks.
 - Past frames lie in rings, read and written by index: nothing is ever shifted.
 - Squaring the spectrum and weighting its bands is one product over real and imaginary parts.
+- What it computes on its way lies in buffers made once (`Work`): no operation of a hop takes memory, but
+  those of `FftTransform`, for themselves.
 
-Calling a `DenoiseHop` is a pure function of state and samples; `DenoiseHop.remember` alone writes.
+Calling a `DenoiseHop` only reads state and samples; `DenoiseHop.remember` alone writes them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from rtaudio.nn.denoise import LSTM_PARTS
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
@@ -40,7 +41,7 @@ class HopState:
     - history, overlap: `(B, n_fft - hop_length)` samples heard, and samples not yet complete.
     - level: `(B, 2)` float64, running mean of the log level and the weight it has gathered.
     - past: `(B, slots, channels)`, a ring per block of the frames its convolution still needs.
-    - gated: `(B, mingrus * channels)`, states of the minGRUs in a row.
+    - gated: `(B, mingrus, channels)`, states of the minGRUs.
     - hidden, cell: `(B, hidden)`, of no size where there is no LSTM.
     - position: `()` int64, hops so far; where in their rings all streams are.
     """
@@ -53,6 +54,48 @@ class HopState:
     hidden: Tensor
     cell: Tensor
     position: Tensor
+
+
+@dataclass
+class Work:
+    """Where a hop of `B` streams computes, in the order it does; of no meaning to the next hop.
+
+    What other operations fill, too, is named for the first. Where the net's dtype is float32, `wide_`
+    and `narrow_` buffers lie idle: nothing must be cast.
+    """
+
+    frame: Tensor
+    spectrum: Tensor
+    squares: Tensor
+    power: Tensor
+    logs: Tensor
+    heard: Tensor
+    level: Tensor
+    mean: Tensor
+    features: Tensor
+    slots: Tensor
+    known: Tensor
+    sums: Tensor
+    frames: Tensor
+    added: Tensor
+    mixed: Tensor
+    wide_mixed: Tensor
+    gated: Tensor
+    narrow_gated: Tensor
+    gates: Tensor
+    wide_gates: Tensor
+    cell: Tensor
+    loud: Tensor
+    narrow_hidden: Tensor
+    both: Tensor
+    logits: Tensor
+    gains: Tensor
+    factors: Tensor
+    total: Tensor
+    size: Tensor
+    limit: Tensor
+    good: Tensor
+    before: Tensor
 
 
 @dataclass
@@ -75,7 +118,10 @@ class Heard:
 class DenoiseHop:
     """The denoiser as `(state, samples) -> (samples, what to remember)`, on any device.
 
+    What it returns are views of its own buffers, which the next call fills anew.
+
     - tensors: the weights, as `rtaudio.nn.denoise.tensor_shapes` names them.
+    - streams: `B`, how many there are.
     - transform: how the STFT is done, one of `rtaudio.nn.torch.stft.TRANSFORMS`.
     - dtype: of the net's weights, activations and past; all around it stays float32, the LSTM's
       cell and the minGRUs' states too, which sum up for minutes.
@@ -85,17 +131,25 @@ class DenoiseHop:
         self,
         config: DenoiseConfig,
         tensors: Tensors,
+        streams: int,
         *,
         device: torch.device,
         transform: str = "fft",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.config, self.dtype, self.device = config, dtype, device
-        self.transform = TRANSFORMS[transform](config, device)
+        self.config, self.streams, self.dtype, self.device = config, streams, dtype, device
+        self.transform = TRANSFORMS[transform](config, streams, device)
         self._bands = put(erb_bands(config).T.repeat(2, 0), device)  # (2 n_bins, n_bands)
         self._lead = config.n_fft - config.hop_length - config.latency  # samples that are old in an overlap
         self._power_floor = torch.full((config.n_bands,), config.power_floor, device=device)
-        self._one = torch.ones((), device=device)
+        # A product that gives the mean of log powers, and the weight 1 it counts with.
+        self._mean = put(np.array([[1.0 / config.n_bands, 0.0]]).repeat(config.n_bands, 0), device)
+        self._weight = put(np.array([0.0, 1.0]), device)
+        # Numbers as tensors: of any other an operation makes a tensor, each time.
+        number = functools.partial(torch.full, (), device=device)
+        self._newest = number(1 - config.level_decay, dtype=torch.float64)
+        self._zero, self._one, self._largest = number(0.0), number(1.0), number(LARGEST)
+        self._next = number(1, dtype=torch.int64)
         self._block_now, self._block_past, self._block_bias = (
             put(stack, device, dtype) for stack in _blocks(config, tensors)
         )
@@ -114,6 +168,7 @@ class DenoiseHop:
             for name in ("inp.weight", "inp.bias", "out.weight", "out.bias")
         )
         self._lags, self._sizes, self._offsets = (put(indices, device) for indices in _rings(config))
+        self.work = _work(config, streams, dtype, device)
 
     @property
     def constants(self) -> dict[str, Tensor]:
@@ -122,14 +177,19 @@ class DenoiseHop:
         return {name: value for name, value in named.items() if isinstance(value, Tensor)}
 
     @property
+    def scratch(self) -> dict[str, Tensor]:
+        """What a hop computes in, by name."""
+        return vars(self.work) | self.transform.work
+
+    @property
     def flops(self) -> int:
         """Operations of a stream's hop in matrix products: two for each number of a matrix."""
         matrices = [t for name, t in self.constants.items() if t.dim() >= 2 and "bias" not in name]
         return 2 * sum(matrix.numel() for matrix in matrices)
 
-    def initial_state(self, streams: int) -> HopState:
+    def initial_state(self) -> HopState:
         """State of streams that have heard nothing."""
-        config, zeros = self.config, functools.partial(torch.zeros, device=self.device)
+        config, streams, zeros = self.config, self.streams, functools.partial(torch.zeros, device=self.device)
         samples = config.n_fft - config.hop_length
         slots = int(self._sizes[: len(config.dilations)].sum())
         return HopState(
@@ -137,7 +197,7 @@ class DenoiseHop:
             overlap=zeros(streams, samples),
             level=zeros(streams, 2, dtype=torch.float64),
             past=zeros(streams, slots, config.channels, dtype=self.dtype),
-            gated=zeros(streams, config.n_mingrus * config.channels),
+            gated=zeros(streams, config.n_mingrus, config.channels),
             hidden=zeros(streams, config.hidden, dtype=self.dtype),
             cell=zeros(streams, config.hidden),
             position=zeros((), dtype=torch.int64),
@@ -145,78 +205,137 @@ class DenoiseHop:
 
     def __call__(self, state: HopState, x: Tensor, strength: Tensor, floor: Tensor) -> tuple[Tensor, Heard]:
         """Samples `(B, hop_length)` in and out; `strength` and `floor` as the native net's, `(B, 1)`."""
-        hop_length = self.config.hop_length
-        frame = torch.cat([state.history, x], 1)
-        spectrum = self.transform.analyse(frame)
-        features, level = self._features(spectrum, state.level)
+        hop_length, work = self.config.hop_length, self.work
+        frame = torch.cat([state.history, x], 1, out=work.frame)
+        spectrum = self.transform.analyse(frame, work.spectrum)
+        features = self._features(spectrum, state.level)
         gains, *remembered = self._net(features, state)
-        factors = torch.lerp(self._one, torch.maximum(gains, floor), strength)
-        added = self.transform.synthesise(spectrum * factors.unsqueeze(2))
-        total = added + functional.pad(state.overlap, (0, hop_length))
+        torch.maximum(gains, floor, out=gains)
+        factors = torch.lerp(self._one, gains, strength, out=work.factors)
+        total = self.transform.synthesise(spectrum.mul_(factors.unsqueeze(2)), work.total)
+        total[:, : state.overlap.shape[1]].add_(state.overlap)
         y, overlap = total[:, self._lead : self._lead + hop_length], total[:, hop_length:]
-        return y, Heard(frame[:, hop_length:], overlap, level, *remembered)
+        return y, Heard(frame[:, hop_length:], overlap, work.level, *remembered)
 
-    def _features(self, spectrum: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Log band powers over their running mean, and the mean's new state.
+    def _features(self, spectrum: Tensor, level: Tensor) -> Tensor:
+        """Log band powers over their running mean, whose new state is in `work.level`.
 
         In float64 up to there, as the native net; on the GPUs of data centres it costs nothing.
         """
-        power = torch.addmm(self._power_floor, spectrum.flatten(1).square(), self._bands)
-        logs = power.double().log10()
-        mean = logs.mean(1, keepdim=True)
-        level = torch.lerp(level, torch.cat([mean, torch.ones_like(mean)], 1), 1 - self.config.level_decay)
-        return (logs - level[:, :1] / level[:, 1:]).to(self.dtype), level
+        work, flat = self.work, spectrum.flatten(1)
+        torch.mul(flat, flat, out=work.squares)
+        logs = work.logs.copy_(torch.addmm(self._power_floor, work.squares, self._bands, out=work.power))
+        torch.addmm(self._weight, logs.log10_(), self._mean, out=work.heard)
+        level = torch.lerp(level, work.heard, self._newest, out=work.level)
+        logs.sub_(torch.div(level[:, :1], level[:, 1:], out=work.mean))
+        return work.features.copy_(logs)
 
     def _net(self, features: Tensor, state: HopState) -> tuple[Tensor, ...]:
         """Gains `(B, n_bins)`, the blocks' newest frames and their slots; gated, hidden and cell."""
-        streams, blocks = len(features), len(self.config.dilations)
-        gated = list(torch.split(state.gated, self.config.channels, 1))
-        slots = (state.position - self._lags) % self._sizes + self._offsets
-        known = state.past.index_select(1, slots[blocks:]).view(streams, blocks, -1)
-        known = torch.baddbmm(self._block_bias, known.transpose(0, 1), self._block_past)
-        x, frames = torch.addmm(self._inp_bias, features, self._inp_weight).relu(), []
+        work, blocks = self.work, len(self.config.dilations)
+        slots = torch.sub(state.position, self._lags, out=work.slots)
+        slots.remainder_(self._sizes).add_(self._offsets)
+        known = torch.index_select(state.past, 1, slots[blocks:], out=work.known)
+        known = known.view(self.streams, blocks, -1).transpose(0, 1)
+        torch.baddbmm(self._block_bias, known, self._block_past, out=work.sums)
+        x = torch.addmm(self._inp_bias, features, self._inp_weight, out=work.frames[0]).relu_()
         for k in range(blocks):
-            frames.append(x)
-            x = x + torch.addmm(known[k], x, self._block_now[k]).relu()
+            added = torch.addmm(work.sums[k], x, self._block_now[k], out=work.added).relu_()
+            x = torch.add(x, added, out=work.frames[k + 1])
             if (g := self.config.mingru_after(k)) is not None:
-                gated[g] = self._mingru(g, x, gated[g])
-                x = x + gated[g].to(self.dtype)
+                x.add_(self._mingru(g, x, state.gated[:, g]))
         hidden, cell = state.hidden, state.cell
         if self.config.hidden:
             hidden, cell = self._lstm(x, hidden, cell)
-            x = torch.cat([hidden, x], 1)
-        logits = torch.addmm(self._out_bias, x, self._out_weight)
-        states = torch.cat(gated, 1) if gated else state.gated
-        return logits.float().sigmoid(), torch.stack(frames, 1), slots[:blocks], states, hidden, cell
+            x = torch.cat([hidden, x], 1, out=work.both)
+        logits = torch.addmm(self._out_bias, x, self._out_weight, out=work.logits)
+        gains = _cast(logits, work.gains).sigmoid_()
+        frames, gated = (part.transpose(0, 1) for part in (work.frames[:blocks], work.gated))
+        return gains, frames, slots[:blocks], gated, hidden, cell
 
     def _mingru(self, which: int, x: Tensor, h: Tensor) -> Tensor:
-        """New state of a minGRU."""
-        sums = torch.addmm(self._mingru_bias[which], x, self._mingru_weight[which]).float()
-        z, n = sums.chunk(2, 1)
-        return torch.lerp(h, n.tanh(), z.sigmoid())
+        """New state of a minGRU, in the net's dtype; `work.gated` has it in float32."""
+        work = self.work
+        sums = torch.addmm(self._mingru_bias[which], x, self._mingru_weight[which], out=work.mixed)
+        z, n = _cast(sums, work.wide_mixed).chunk(2, 1)
+        return _cast(torch.lerp(h, n.tanh_(), z.sigmoid_(), out=work.gated[which]), work.narrow_gated)
 
     def _lstm(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """New hidden and cell."""
-        gates = torch.addmm(self._lstm_bias, hidden, self._lstm_hidden)
-        gates = torch.addmm(gates, x, self._lstm_input).float()
-        i, f, o = gates[:, : 3 * self.config.hidden].sigmoid().chunk(3, 1)
-        cell = torch.addcmul(f * cell, i, gates[:, 3 * self.config.hidden :].tanh())
-        return (o * cell.tanh()).to(self.dtype), cell
+        work, size = self.work, self.config.hidden
+        gates = torch.addmm(self._lstm_bias, hidden, self._lstm_hidden, out=work.gates)
+        gates = _cast(gates.addmm_(x, self._lstm_input), work.wide_gates)
+        i, f, o = gates[:, : 3 * size].sigmoid_().chunk(3, 1)
+        cell = torch.mul(f, cell, out=work.cell).addcmul_(i, gates[:, 3 * size :].tanh_())
+        loud = torch.tanh(cell, out=work.loud).mul_(o)
+        return _cast(loud, work.narrow_hidden), cell
 
-    def remember(self, state: HopState, heard: Heard, y: Tensor, active: Tensor) -> Tensor:
-        """Write what a hop adds into `state`, in place, and return what is to be heard of `y`.
+    def remember(self, state: HopState, heard: Heard, y: Tensor, active: Tensor, out: Tensor) -> None:
+        """Write what a hop adds into `state`, in place, and what is to be heard of `y` to `out`.
 
-        Streams that are not `active` `(B, 1)` keep their state and are silent. So is a stream whose
-        hop is not finite: what was in it is never remembered, and the next hop is sound again.
+        Streams that are not `active` `(B, 1)`, 0 or 1, keep their state and are silent. So is a stream
+        whose hop is not finite: what was in it is never remembered, and the next hop is sound again.
         """
-        good = active & (y.sum(1, keepdim=True).abs() < LARGEST)
-        for name in ("history", "overlap", "level", "gated", "hidden", "cell"):
+        work = self.work
+        size = torch.sum(y, 1, keepdim=True, out=work.size).abs_()
+        good = torch.lt(size, torch.mul(active, self._largest, out=work.limit), out=work.good)
+        for name in ("history", "overlap", "level", "hidden", "cell"):
             kept: Tensor = getattr(state, name)
-            kept.copy_(torch.where(good, getattr(heard, name), kept))
-        before = state.past.index_select(1, heard.slots)
-        state.past.index_copy_(1, heard.slots, torch.where(good.unsqueeze(2), heard.frames, before))
-        state.position.add_(1)
-        return torch.where(good, y, 0.0)
+            torch.where(good, getattr(heard, name), kept, out=kept)
+        torch.where(good.unsqueeze(2), heard.gated, state.gated, out=state.gated)
+        before = torch.index_select(state.past, 1, heard.slots, out=work.before)
+        frames = torch.where(good.unsqueeze(2), heard.frames, before, out=before)
+        state.past.index_copy_(1, heard.slots, frames)
+        state.position.add_(self._next)
+        torch.where(good, y, self._zero, out=out)
+
+
+def _cast(x: Tensor, into: Tensor) -> Tensor:
+    """`x` in the dtype of `into`: itself, or copied there."""
+    return x if x.dtype == into.dtype else into.copy_(x)
+
+
+def _work(config: DenoiseConfig, streams: int, dtype: torch.dtype, device: torch.device) -> Work:
+    """Buffers for hops of so many streams."""
+    single = functools.partial(torch.zeros, device=device)
+    double = functools.partial(single, dtype=torch.float64)
+    net = functools.partial(single, dtype=dtype)
+    blocks, past = len(config.dilations), len(config.dilations) * (config.kernel_size - 1)
+    channels, hidden, n_bins, n_bands = config.channels, config.hidden, config.n_bins, config.n_bands
+    return Work(
+        frame=single(streams, config.n_fft),
+        spectrum=single(streams, n_bins, 2),
+        squares=single(streams, 2 * n_bins),
+        power=single(streams, n_bands),
+        logs=double(streams, n_bands),
+        heard=double(streams, 2),
+        level=double(streams, 2),
+        mean=double(streams, 1),
+        features=net(streams, n_bands),
+        slots=single(blocks + past, dtype=torch.int64),
+        known=net(streams, past, channels),
+        sums=net(blocks, streams, channels),
+        frames=net(blocks + 1, streams, channels),
+        added=net(streams, channels),
+        mixed=net(streams, 2 * channels),
+        wide_mixed=single(streams, 2 * channels),
+        gated=single(config.n_mingrus, streams, channels),
+        narrow_gated=net(streams, channels),
+        gates=net(streams, 4 * hidden),
+        wide_gates=single(streams, 4 * hidden),
+        cell=single(streams, hidden),
+        loud=single(streams, hidden),
+        narrow_hidden=net(streams, hidden),
+        both=net(streams, hidden + channels),
+        logits=net(streams, n_bins),
+        gains=single(streams, n_bins),
+        factors=single(streams, n_bins),
+        total=single(streams, config.n_fft),
+        size=single(streams, 1),
+        limit=single(streams, 1),
+        good=single(streams, 1, dtype=torch.bool),
+        before=net(streams, blocks, channels),
+    )
 
 
 def _blocks(config: DenoiseConfig, tensors: Tensors) -> tuple[NDArray[np.float64], ...]:

@@ -1,7 +1,7 @@
 """The denoiser by torch, for one stream or many thousand: from host memory to host memory, a hop at a time.
 
-All buffers are made at the start and written in place. On a GPU the hop, with its copies to and
-from pinned host memory, is one CUDA graph; on the CPU the same step is run op by op.
+All buffers are made at the start and written in place; a hop takes no memory. On a GPU the hop, with its
+copies to and from pinned host memory, is one CUDA graph; on the CPU the same step is run op by op.
 """
 
 from __future__ import annotations
@@ -78,8 +78,10 @@ class DenoiseStream:
         hop_length = config.hop_length
         self.in_spec = self.out_spec = Spec((hop_length,) if streams == 1 else (streams, hop_length))
         self.latency = config.latency
-        self._hop = DenoiseHop(config, tensors, device=device, transform=transform, dtype=DTYPES[dtype])
-        self._state = self._hop.initial_state(streams)
+        self._hop = DenoiseHop(
+            config, tensors, streams, device=device, transform=transform, dtype=DTYPES[dtype]
+        )
+        self._state = self._hop.initial_state()
         self._buffers = host = _buffers(streams, hop_length, AUDIO[audio], device)
         self.x, self.out = host["host_x"].numpy(), host["host_out"].numpy()
         self.strength, self.floor, self._active = host["host_controls"].numpy()[..., 0]
@@ -105,13 +107,18 @@ class DenoiseStream:
 
     def _denoise(self) -> None:
         x, out = self._buffers["x"], self._buffers["out"]
+        if x.dtype == torch.float32:
+            return self._hear(x, out)
+        samples, full_scale = self._buffers["samples"], self._buffers["full_scale"]
+        samples.copy_(x).div_(full_scale)
+        self._hear(samples, samples)
+        out.copy_(samples.mul_(full_scale).round_().clamp_(-FULL_SCALE, FULL_SCALE - 1))
+
+    def _hear(self, x: Tensor, out: Tensor) -> None:
+        """The hop itself, float32 in and out; `out` may be `x`."""
         strength, floor, active = self._buffers["controls"].unbind(0)
-        samples = x if x.dtype == torch.float32 else x.float() / FULL_SCALE
-        y, heard = self._hop(self._state, samples, strength, floor)
-        y = self._hop.remember(self._state, heard, y, active > 0)
-        if out.dtype == torch.int16:
-            y = (y * FULL_SCALE).round().clamp(-FULL_SCALE, FULL_SCALE - 1)
-        out.copy_(y)
+        y, heard = self._hop(self._state, x, strength, floor)
+        self._hop.remember(self._state, heard, y, active, out)
 
     def launch(self) -> None:
         """Begin a hop on what is in `x`; returns while a GPU works on it."""
@@ -166,18 +173,25 @@ class DenoiseStream:
         return self._hop.flops
 
     def buffers(self) -> dict[str, Tensor]:
-        """Every tensor that is kept between hops, by name: constants, state, and both ends."""
-        return {**self._hop.constants, **vars(self._state), **self._buffers}
+        """Every tensor that a hop reads or writes, by name."""
+        scratch = {f"scratch_{name}": tensor for name, tensor in self._hop.scratch.items()}
+        return {**self._hop.constants, **scratch, **vars(self._state), **self._buffers}
 
 
 def _buffers(streams: int, hop_length: int, audio: torch.dtype, device: torch.device) -> dict[str, Tensor]:
-    """Samples and controls (strength, floor, active), here and on the device."""
+    """Samples and controls (strength, floor, active), here and on the device.
+
+    Of int16 samples what is needed to make floats of them, too.
+    """
     shapes = {"x": (streams, hop_length), "out": (streams, hop_length), "controls": (3, streams, 1)}
     made = {}
     for name, shape in shapes.items():
         dtype = torch.float32 if name == "controls" else audio
         made[name] = torch.zeros(shape, dtype=dtype, device=device)
         made[f"host_{name}"] = torch.zeros(shape, dtype=dtype, pin_memory=device.type == "cuda")
+    if audio == torch.int16:
+        made["samples"] = torch.zeros(shapes["x"], device=device)
+        made["full_scale"] = torch.full((), FULL_SCALE, device=device)
     return made
 
 

@@ -16,20 +16,25 @@ from rtaudio.nn.denoise_config import DenoiseConfig
 class FftTransform:
     """STFT frames by FFT: cheapest where there are many streams.
 
-    Spectra are `(B, n_bins, 2)`: real and imaginary part of each bin, unnormalised.
+    Spectra are `(B, n_bins, 2)`: real and imaginary part of each bin, unnormalised. Torch's FFTs take
+    memory for a moment. `work` is what they are given, made once.
     """
 
-    def __init__(self, config: DenoiseConfig, device: torch.device) -> None:
+    def __init__(self, config: DenoiseConfig, streams: int, device: torch.device) -> None:
         self._n_fft = config.n_fft
         self.window, self.dual = (put(window, device, torch.float32) for window in _windows(config))
+        self.work = {"windowed": torch.zeros(streams, config.n_fft, device=device)}
 
-    def analyse(self, frame: Tensor) -> Tensor:
-        """Samples `(B, n_fft)` to a spectrum."""
-        return torch.view_as_real(torch.fft.rfft(frame * self.window))
+    def analyse(self, frame: Tensor, out: Tensor) -> Tensor:
+        """Samples `(B, n_fft)` to a spectrum, in `out`."""
+        windowed = torch.mul(frame, self.window, out=self.work["windowed"])
+        torch.fft.rfft(windowed, out=torch.view_as_complex(out))
+        return out
 
-    def synthesise(self, spectrum: Tensor) -> Tensor:
-        """A spectrum to samples `(B, n_fft)`, windowed to be overlapped and added."""
-        return torch.fft.irfft(torch.view_as_complex(spectrum), self._n_fft, norm="forward") * self.dual
+    def synthesise(self, spectrum: Tensor, out: Tensor) -> Tensor:
+        """A spectrum to samples `(B, n_fft)`, windowed to be overlapped and added, in `out`."""
+        torch.fft.irfft(torch.view_as_complex(spectrum), self._n_fft, norm="forward", out=out)
+        return out.mul_(self.dual)
 
 
 class MatrixTransform:
@@ -38,7 +43,7 @@ class MatrixTransform:
     Cheapest for a few streams on a GPU. Needs true float32 products: TF32 leaves noise at -60 dB.
     """
 
-    def __init__(self, config: DenoiseConfig, device: torch.device) -> None:
+    def __init__(self, config: DenoiseConfig, streams: int, device: torch.device) -> None:
         window, dual = _windows(config)
         basis = np.fft.rfft(np.eye(config.n_fft))  # (sample, bin)
         turns = np.stack([basis.real, basis.imag], -1).reshape(config.n_fft, -1)
@@ -48,12 +53,14 @@ class MatrixTransform:
         back = turns.T * np.repeat(twice, 2, 0) * dual
         self.forth = put(window[:, None] * turns, device, torch.float32)
         self.back = put(back, device, torch.float32)
+        self.work: dict[str, Tensor] = {}
 
-    def analyse(self, frame: Tensor) -> Tensor:
-        return (frame @ self.forth).view(len(frame), -1, 2)
+    def analyse(self, frame: Tensor, out: Tensor) -> Tensor:
+        torch.mm(frame, self.forth, out=out.flatten(1))
+        return out
 
-    def synthesise(self, spectrum: Tensor) -> Tensor:
-        return spectrum.flatten(1) @ self.back
+    def synthesise(self, spectrum: Tensor, out: Tensor) -> Tensor:
+        return torch.mm(spectrum.flatten(1), self.back, out=out)
 
 
 TRANSFORMS: dict[str, type[FftTransform] | type[MatrixTransform]] = {
