@@ -245,7 +245,7 @@ def test_silero_vad_s_other_files_are_known_by_their_ports():
     if package is None:
         pytest.skip("silero-vad is not installed")
     (folder,) = package.submodule_search_locations
-    for name in ("16k_op15", "half", "op18_ifless", "openvino_16k"):
+    for name in ("16k_op15", "half", "op18_ifless", "openvino_16k", "16k_sequence"):
         manifest = propose(Path(folder) / f"data/silero_vad_{name}.onnx").manifest
         assert (manifest.hop_length, manifest.front_end.context) == (512, 64)
 

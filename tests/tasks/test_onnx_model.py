@@ -22,7 +22,7 @@ from rtaudio.nn.denoise import tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.listeners import LISTENERS
 from rtaudio.nn.onnx.export import export_net
-from rtaudio.nn.onnx.files import MANIFESTS
+from rtaudio.nn.onnx.files import MANIFESTS, find_manifest
 from rtaudio.nn.onnx.manifest_toml import read_manifest
 from rtaudio.nn.onnx.propose import propose
 from rtaudio.nn.weights import find_weights, load_weights, save_weights
@@ -310,6 +310,15 @@ def test_what_a_classifier_heard_keeps_its_time_when_the_engine_resets_it(silero
     worker.process(hops[0], out)
     assert listener.heard[-1][0] == 0
     np.testing.assert_array_equal(listener.heard[-1][1], listener.heard[0][1])
+
+
+def test_silero_vad_s_file_for_whole_sequences_streams_as_the_usual_one(silero):
+    data = Path(importlib.util.find_spec("silero_vad").origin).parent / "data"
+    _, clean = demo_at(16000)
+    frames = clean[: 60 * 512].reshape(-1, 512)
+    several = OnnxStage(find_manifest(data / "silero_vad_16k_sequence.onnx"))
+    expected = run_frames(OnnxStage(read_manifest(silero)), frames)
+    np.testing.assert_allclose(run_frames(several, frames), expected, atol=1e-6)
 
 
 def test_a_classifier_scores_and_is_no_denoiser(silero):
