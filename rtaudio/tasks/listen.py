@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
 
 from rtaudio.devices.file import Frames
 from rtaudio.devices.portaudio import PortAudioDevice, burst, common_rate, find_device, native_block
+from rtaudio.dsp.resample import MOST_HOPS
 from rtaudio.engine.budget import plan_budget
 from rtaudio.engine.live import LiveEngine
 from rtaudio.stream.stage import NativeStage
@@ -46,6 +48,11 @@ class Hearing:
         self._waiting = waiting[whole:].copy()
 
 
+def serves(rate: int) -> bool:
+    """Whether hops of 10 ms, or MOST_HOPS at once or fewer, are a whole number of samples at `rate`."""
+    return Fraction(rate, HOPS_PER_S).denominator <= MOST_HOPS
+
+
 def open_microphone(
     build: Callable[[int], Listener], source: int | str | None = None
 ) -> tuple[LiveEngine, Listener]:
@@ -55,7 +62,7 @@ def open_microphone(
     or opened.
     """
     microphone = find_device(source, "input")
-    rate = common_rate(microphone, microphone, USUAL_RATE, lambda rate: rate % HOPS_PER_S == 0)
+    rate = common_rate(microphone, microphone, USUAL_RATE, serves)
     stage = build(rate)
     block = native_block(microphone) or rate // HOPS_PER_S
     device = PortAudioDevice(source, sample_rate=rate, block=block, out_channels=0)

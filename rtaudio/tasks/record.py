@@ -11,12 +11,11 @@ from typing import Self
 
 import numpy as np
 
-from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.resample import heard_at
 from rtaudio.dsp.spotter import FRAMES_PER_S, NET_RATE
 from rtaudio.errors import DeviceError
 from rtaudio.stream.listen import Listen, Tell
-from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.stage import NativeStage, Samples
+from rtaudio.stream.stage import Samples
 from rtaudio.tasks.listen import open_microphone
 
 HOP = NET_RATE // FRAMES_PER_S
@@ -126,7 +125,4 @@ class Microphone:
 
 
 def _recorder(sample_rate: int) -> Listen:
-    side: list[NativeStage] = [Tell((HOP,), MOST_WAITING)]
-    if sample_rate != NET_RATE:
-        side.insert(0, Resample(sample_rate, NET_RATE, sample_rate // FRAMES_PER_S))
-    return Listen(Pipeline(side))
+    return Listen(heard_at(Tell((HOP,), MOST_WAITING), NET_RATE, sample_rate))

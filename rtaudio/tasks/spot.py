@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rtaudio.dsp.resample import Resample
+from rtaudio.dsp.resample import heard_at
 from rtaudio.dsp.spotter import DEFAULT_PATIENCE, DEFAULT_REFRACTORY_MS, NET_RATE, Spotter
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError, WeightsError
@@ -194,15 +194,13 @@ def spotter_rate(sample_rate: int, *, denoise: bool = False) -> int:
 
 
 def build_listener(spotter: Spotter, sample_rate: int | None = None, *, denoise: bool = False) -> Listen:
-    """Hops of 10 ms at `sample_rate`, unchanged, with the spotter listening; after a denoiser if asked.
+    """Sound at `sample_rate`, unchanged, with the spotter listening; after a denoiser if asked.
 
-    Without `sample_rate` it is the spotter's own; to another one sound is resampled on the side.
-    Raises ConfigError where the denoiser has another rate, or a hop is no whole number of samples.
+    Without `sample_rate` it is the spotter's own, in hops of 10 ms; from another one sound is resampled on
+    the side. Raises ConfigError where the denoiser has another rate, or hops are no whole number of samples.
     """
     hop = spotter.sample_rate // 100
     side: list[NativeStage] = [Analysis(2 * hop, hop)]
-    if sample_rate not in (None, spotter.sample_rate):
-        side.insert(0, Resample(sample_rate, spotter.sample_rate, sample_rate // 100))
     if denoise:
         denoiser = denoiser_of(build_denoiser())
         if denoiser.in_spec != spotter.in_spec:
@@ -210,4 +208,7 @@ def build_listener(spotter: Spotter, sample_rate: int | None = None, *, denoise:
                 f"the denoiser runs at {DENOISE_RATE} Hz, this spotter at {spotter.sample_rate}"
             )
         side.append(denoiser)
-    return Listen(Pipeline([*side, spotter]))
+    listener = Listen(Pipeline([*side, spotter]))  # samples in and out, as several hops at once must be
+    if sample_rate is None or sample_rate == spotter.sample_rate:
+        return listener
+    return Listen(heard_at(listener, spotter.sample_rate, sample_rate))

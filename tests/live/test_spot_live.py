@@ -11,7 +11,7 @@ import pytest
 
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.servers import eventually
-from tests.live.conftest import Program
+from tests.live.conftest import Program, jack_at
 from tests.tone_words import script, tone_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,11 +85,20 @@ def test_jack_needs_no_speakers(jack, model):
     assert told["stats"]["output_underflows"] == 0
 
 
-def test_jack_at_a_rate_of_its_own(jack_44100, model):
-    with start("spot", "--model", model, "--duration", "1", "--json") as process:
+@pytest.mark.parametrize("rate", [11025, 22050, 44100])
+def test_jack_at_a_rate_of_its_own(rate, model):
+    with jack_at(rate), start("spot", "--model", model, "--duration", "1", "--json") as process:
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert json.loads(out)["seconds"] == pytest.approx(1.0, abs=0.9)
+
+
+def test_a_rate_at_which_no_hops_are_whole_is_refused_in_one_line(jack_22073, model):
+    with start("spot", "--model", model) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "22073 Hz hops are no whole number of samples: set the device to 48000 Hz" in err
+    assert err.count("\n") == 1
 
 
 def test_a_microphone_alone_opens_an_input_only(jack):

@@ -67,8 +67,9 @@ def opened(monkeypatch, x, rate=48000, **device):
     monkeypatch.setattr(record, "open_microphone", open_microphone)
 
 
-def test_a_microphone_gives_one_utterance_after_another(monkeypatch):
-    opened(monkeypatch, room(script(48000, (0.6, "low"), seconds=1.5)), duration_s=60)
+@pytest.mark.parametrize("rate", [11025, 16000, 22050, 44100, 48000])
+def test_a_microphone_of_any_rate_gives_one_utterance_after_another(monkeypatch, rate):
+    opened(monkeypatch, room(script(rate, (0.6, "low"), seconds=1.5)), rate, duration_s=60)
     levels = []
     with Microphone() as microphone:
         waves = [microphone.record(lambda seen: levels.append(seen.level_db)) for _ in range(2)]

@@ -73,7 +73,7 @@ def test_live_events_are_those_of_the_file_with_the_time_of_day(model, clock):
     assert not engine.device.active
 
 
-@pytest.mark.parametrize("rate", [16000, 32000, 44100, 48000])
+@pytest.mark.parametrize("rate", [11025, 16000, 22050, 32000, 44100, 48000])
 def test_a_microphone_of_another_rate_is_resampled_on_the_side(model, rate):
     x = script(rate, *SAID, seconds=3)
     spotter = build_spotter(sample_rate=spotter_rate(rate), vocabulary=Vocabulary(model))
