@@ -20,7 +20,7 @@ from rtaudio.devices.servers import JACK_PROGRAMS, PULSE_PROGRAMS, JackServer, P
 from rtaudio.dsp.stft import Analysis, Synthesis
 from rtaudio.errors import DeviceError
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.tasks.roundtrip import PULSE_BLOCK, RATE, jack_loop, pulse_loop, through_jack, through_pulse
+from rtaudio.tasks.roundtrip import RATE, jack_loop, pulse_loop, through_jack, through_pulse
 
 WINDOWS = ((240, 120), (480, 240), (960, 480))  # n_fft, hop_length: 5, 10 and 20 ms, half overlapped
 QUICK_RUNS, RUNS = 3, 10
@@ -64,7 +64,7 @@ def _measure_pulse(report: Report, folder: Path, runs: int) -> None:
         loop = pulse_loop(folder, runs)
         table.row("probe alone", runs, loop, loop, loop, 1e3 * loop / RATE)
         passage = through_pulse(folder, pipeline, runs)
-        table.row(*_row(f"window 960, hop 480, block {PULSE_BLOCK}", loop, passage.delays))
+        table.row(*_row(f"window 960, hop 480, block {passage.plan.block}", loop, passage.delays))
     parts = passage.declared_ms
     told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     report.note(f"PulseAudio path as declared: {sum(parts.values()):.1f} ms = {told}")

@@ -25,8 +25,9 @@ with a 95 % interval. They took turns, so this is fairer than --compare with an 
 hop would cost. --streams runs many denoisers in one batched step, other models one after the
 other within the hop. Each list takes --duration once more.
 A round trip is measured by chirp: through the engine with the first model, on a server set up for
-it (--jack, --pulse), or through a cable between two devices (--loopback). Then the answer is about
-that path, by its longest run: through the engine as measured, beside a cable with the engine's own parts.
+it (--jack, --pulse), or through a cable between two devices (--loopback), in blocks as `rtaudio denoise
+--budget` would choose there (a cable on PulseAudio: in blocks of a hop). Then the answer is about that path,
+by its longest run: through the engine as measured, beside a cable with the engine's own parts.
 
 A model that fails, hangs or gives NaN on the way is named, and what was measured until then is told.
 Exit code 2 then; 4 with --fail-over-budget where a budget doesn't hold; else 1 where --compare finds

@@ -13,21 +13,15 @@ from rtaudio.cli.interrupts import Interrupts
 from rtaudio.cli.options import model_options
 from rtaudio.cli.session import print_summary, summary, watch
 from rtaudio.cli.terminal import note, print_json
-from rtaudio.devices.portaudio import (
-    PortAudioDevice,
-    burst,
-    common_rate,
-    find_device,
-    list_devices,
-    native_block,
-)
+from rtaudio.devices.portaudio import PortAudioDevice, common_rate, find_device, list_devices, native_block
 from rtaudio.dsp.resample import MOST_HOPS, AtRate, at_rate, hops_at_once
-from rtaudio.engine.budget import BLOCKS, plan_budget
-from rtaudio.engine.live import LiveEngine, Tap
+from rtaudio.engine.budget import plan_budget
+from rtaudio.engine.live import LiveEngine
 from rtaudio.engine.watchdog import Watchdog
-from rtaudio.errors import BudgetError, DeviceError
+from rtaudio.errors import DeviceError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.live import open_engine
 
 if TYPE_CHECKING:
     from rtaudio.devices.recorder import Recorder
@@ -101,77 +95,11 @@ def _resampling(stage: NativeStage, rate: int) -> str:
     return f"{told}, and {resampled.hops} hops of {hop_ms:g} ms at once"
 
 
-def open_engine(
-    stage: NativeStage,
-    rate: int,
-    source: str | None,
-    sink: str | None,
-    budget_ms: float | None,
-    tap: Tap | None = None,
-) -> LiveEngine:
-    """A running engine within the budget, counted with what the devices declare once they are open.
-
-    Of the block sizes that fit, the largest is taken: whatever the budget leaves goes into safety.
-    Raises BudgetError where none fits, DeviceError where a device can't be opened.
-    """
-    microphone = find_device(source, "input")
-    period = native_block(microphone)
-    (hop_length,) = stage.in_spec.shape
-    usual = _usual_block(stage)
-    sizes = [size for size in sorted({*BLOCKS, usual, hop_length}, reverse=True) if size <= hop_length]
-    blocks = [period] if period else sizes if budget_ms is not None else [usual]
-    device_blocks = (1.0, 1.0)
-    refusal: BudgetError | None = None
-    for block in blocks:
-        device = PortAudioDevice(source, sink, sample_rate=rate, block=block)
-        try:
-            plan = plan_budget(
-                stage,
-                rate,
-                budget_ms=budget_ms,
-                block=block,
-                device_blocks=device_blocks,
-                burst=burst(microphone),
-                duplex=device.duplex,
-            )
-        except BudgetError as error:
-            refusal = error
-            continue
-        engine = LiveEngine(stage, device, plan, tap=tap)
-        engine.start()
-        parts = engine.latency_parts()
-        if budget_ms is None or sum(parts.values()) <= budget_ms:
-            return engine
-        engine.stop()
-        refusal = _refused(budget_ms, parts)
-        # Most devices keep a fixed number of blocks: smaller ones need not be opened to know.
-        per_block = rate / block
-        device_blocks = device.capture_latency_s * per_block, device.playback_latency_s * per_block
-    assert refusal is not None
-    raise refusal
-
-
-def _usual_block(stage: NativeStage) -> int:
-    """A hop; of several at once an even part, no longer than one of them, so that buffers stay as short."""
-    (hop_length,) = stage.in_spec.shape
-    longest = hop_length // stage.hops if isinstance(stage, AtRate) else hop_length
-    return max(size for size in range(1, longest + 1) if hop_length % size == 0)
-
-
 def _period(source: str | None) -> int | None:
     """Samples the microphone hands over at once, where that isn't ours to choose."""
     with contextlib.suppress(DeviceError):  # raised again when it is opened
         return native_block(find_device(source, "input"))
     return None
-
-
-def _refused(budget_ms: float, parts: dict[str, float]) -> BudgetError:
-    told = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
-    total = sum(parts.values())
-    return BudgetError(
-        f"a budget of {budget_ms:g} ms can't be met with these devices: {total:.1f} ms = {told}, "
-        f"{total - budget_ms:.1f} ms more"
-    )
 
 
 def _run_until_done(engine: LiveEngine, interrupts: Interrupts, args: argparse.Namespace) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rtaudio.dsp.gains import Gain
+from rtaudio.dsp.resample import at_rate
 from rtaudio.errors import ConfigError
 from rtaudio.stream.stage import NativeStage
 from rtaudio.stream.worker import WorkerStage
@@ -23,7 +25,7 @@ from rtaudio.tasks.denoise import build_denoiser
 from rtaudio.tasks.machine import environment
 
 FORMAT, VERSION = "rtaudio-bench", 2
-CHIRPS, CABLE_BLOCK = 5, 480
+CHIRPS = 5
 DAY_S = 86400
 MOST_STREAMS = 1000  # a core carries some hundred; a slip of the finger shall not fill the memory
 
@@ -166,7 +168,7 @@ def _judged(
     """
     stage, rate = subject.stage, subject.stage_rate
     first = next(part for part in told if part["model"] == subject.facts["name"])
-    delay = planned(stage, rate, budget_ms) if trip is None else along(trip, stage, rate, own=own)
+    delay = planned(stage, rate, budget_ms) if trip is None else along(trip, stage, rate, budget_ms, own=own)
     verdict = judge(delay, budget_ms, first, subject.worker_us)
     return subject.facts | {"period_us": subject.period_ns / 1000, "verdict": verdict}
 
@@ -213,11 +215,14 @@ def _round_trip(settings: BenchSettings, subject: Subject) -> dict[str, Any] | N
     """What was asked for, measured while nothing else is; the net computes, but lets the chirp pass."""
     if not (settings.server or settings.loopback):
         return None
-    from rtaudio.tasks.roundtrip import measure_cable, measure_server
+    from rtaudio.tasks.roundtrip import RATE, measure_cable, measure_server
 
     if settings.loopback:
-        return measure_cable(settings.loopback, CABLE_BLOCK, CHIRPS).as_dict()
+        live = (
+            at_rate(subject.stage, subject.stage_rate, RATE) if subject.denoises else Gain(RATE // 100, 0.0)
+        )
+        return measure_cable(settings.loopback, live, CHIRPS, settings.budget_ms).as_dict()
     stage: NativeStage = build_denoiser(settings.models[0], strength=0.0)
     if stage.latency < subject.stage.latency:  # what is judged runs in Python, a deadline later
         stage = WorkerStage(stage)
-    return measure_server(settings.server, stage, CHIRPS).as_dict()
+    return measure_server(settings.server, stage, CHIRPS, settings.budget_ms).as_dict()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rtaudio.engine.budget import BLOCKS, BUFFERS, LatencyBudget, plan_budget
@@ -25,7 +25,7 @@ class Delay:
     - basis: `MEASURED` of the whole path, `DEVICE_MEASURED` where a chirp told what lies outside the
       engine, "" where all is planned.
     - hops, missed: what the engine ran of this very model on the way, and how many of them were late.
-    - too_long: why no plan stays within the budget; "" where one does, or nothing was planned.
+    - too_long: why no plan stays within the budget, and what there is without one; "" where one does.
     """
 
     parts: dict[str, float]
@@ -80,7 +80,9 @@ def planned(stage: NativeStage, sample_rate: int, budget_ms: float) -> Delay:
     return Delay(parts, plan.parts["compute"], plan.block, too_long=too_long)
 
 
-def along(trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, *, own: bool) -> Delay:
+def along(
+    trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, budget_ms: float, *, own: bool
+) -> Delay:
     """The delay with `stage` on the path of a measured round trip, `RoundTrip.as_dict()`.
 
     `own`: the engine ran this very stage on it. Otherwise the engine's parts are planned, and what the
@@ -88,7 +90,7 @@ def along(trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, *, own:
     """
     whole = own and trip["through_engine"]
     block = max(1, round(trip["block"] * sample_rate / TRIP_RATE))
-    plan = plan_budget(stage, sample_rate, block=block, burst=trip["burst"], duplex=trip["duplex"])
+    plan = _plan_there(trip, stage, sample_rate, block, budget_ms)
     engine = trip["parts_ms"] if whole else plan.parts
     outside = {name: trip["parts_ms"].get(name, 0.0) for name in BUFFERS}
     parts = grouped({**engine, **outside}) | {"rest": trip["rest_ms"]}
@@ -96,4 +98,24 @@ def along(trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, *, own:
     beyond_ms = trip["most_ms"] - trip["median_ms"]
     basis = MEASURED if whole else DEVICE_MEASURED
     ran, missed = (trip["hops"], trip["deadline_misses"]) if whole else (0, 0)
-    return Delay(parts, engine["compute"], trip["block"], beyond_ms, basis, hops=ran, missed=missed)
+    delay = Delay(parts, engine["compute"], trip["block"], beyond_ms, basis, hops=ran, missed=missed)
+    if not (own and trip["refused"]):
+        return delay
+    total = delay.describe().partition(" = ")[0]
+    return replace(delay, too_long=f"live audio refuses it there, and without a budget it is {total}")
+
+
+def _plan_there(
+    trip: Mapping[str, Any], stage: NativeStage, sample_rate: int, block: int, budget_ms: float
+) -> LatencyBudget:
+    """The engine's plan on that path, with its block; without a budget where that can't be met."""
+    capture, playback = (
+        trip["declared_ms"].get(name, 0.0) * TRIP_RATE / 1000 / trip["block"] for name in BUFFERS
+    )
+    options = {"block": block, "burst": trip["burst"], "duplex": trip["duplex"]}
+    try:
+        return plan_budget(
+            stage, sample_rate, budget_ms=budget_ms, device_blocks=(capture, playback), **options
+        )
+    except BudgetError:
+        return plan_budget(stage, sample_rate, **options)

@@ -201,7 +201,7 @@ def with_round_trip(measured):
     """The report of a run that measured it, too."""
     report = copy.deepcopy(measured)
     model, told = report["models"][0], report["backends"][0]
-    delay = along(ROUND_TRIP, build_denoiser(model["name"]), 48000, own=True)
+    delay = along(ROUND_TRIP, build_denoiser(model["name"]), 48000, 100.0, own=True)
     model["verdict"] = judge(delay, 40.0, told)
     return report | {"round_trip": ROUND_TRIP}
 
@@ -280,7 +280,8 @@ def test_the_round_trip_is_of_what_is_judged(model, monkeypatch, backend, kind):
     given = []
     trip = RoundTrip("", True, 0, DELAYS, DECLARED, 480)
     monkeypatch.setattr(
-        "rtaudio.tasks.roundtrip.measure_server", lambda name, stage, runs: (given.append(stage), trip)[1]
+        "rtaudio.tasks.roundtrip.measure_server",
+        lambda name, stage, runs, budget_ms: (given.append(stage), trip)[1],
     )
     run_bench(BenchSettings((model,), (backend,), duration_s=0.1, server="pulse"))
     assert [type(stage) for stage in given] == [kind]

@@ -9,6 +9,7 @@ from rtaudio.cli import denoise_live
 from rtaudio.dsp.delay import Delay
 from rtaudio.dsp.resample import at_rate
 from rtaudio.stream.worker import WorkerStage
+from rtaudio.tasks.live import usual_block
 
 
 def build(model, device):
@@ -48,7 +49,7 @@ def test_the_cpu_needs_no_torch(model, capsys):
     [(480, 48000, 480), (480, 44100, 441), (240, 44100, 147), (192, 44100, 147), (192, 96000, 384)],
 )
 def test_blocks_are_no_longer_than_the_model_s_hops_and_make_up_what_comes_at_once(hop_length, rate, block):
-    assert denoise_live._usual_block(at_rate(Delay(hop_length, 0), 48000, rate)) == block
+    assert usual_block(at_rate(Delay(hop_length, 0), 48000, rate)) == block
 
 
 def test_files_are_denoised_on_the_cpu_whatever_the_device_and_a_line_says_so(

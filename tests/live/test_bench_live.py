@@ -79,6 +79,16 @@ def test_through_a_cable(pulse_server, model):
     assert 0 < told["median_ms"] < 250
 
 
+@pytest.mark.parametrize(("budget", "choice"), [("200ms", "a hop"), ("40ms", "less"), ("11ms", "refused")])
+def test_blocks_are_those_that_live_audio_chooses_for_the_budget(model, budget, choice):
+    """The server declares two blocks each way: 200 ms are enough for blocks of a hop, 40 are not."""
+    need(PULSE_PROGRAMS, "pulseaudio pulseaudio-utils libasound2-plugins")
+    told = round_trip("--pulse", "--budget", budget, "--model", model)
+    assert told["path"].endswith(f"blocks of {told['block']}")
+    assert (told["block"] < 480) is (choice == "less")
+    assert ("a budget of 11 ms can't be met" in told["refused"]) is (choice == "refused")
+
+
 def test_a_cable_that_is_not_there_is_one_line(pulse_server, model):
     code, out, err = run("bench", "--duration", SECONDS, "--loopback", "spk.monitor:mic", "--model", model)
     assert (code, out, err.count("\n")) == (3, "", 1)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtaudio.cli.denoise_live import open_engine
 from rtaudio.devices.portaudio import PortAudioDevice
 from rtaudio.devices.recorder import Recorder
 from rtaudio.devices.servers import eventually
@@ -22,6 +21,7 @@ from rtaudio.engine.watchdog import Watchdog
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.denoise import build_denoiser
+from rtaudio.tasks.live import open_engine
 from rtaudio.tasks.probe import ProbeProcess, delay_between
 
 RATE = 48000

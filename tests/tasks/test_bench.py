@@ -101,6 +101,9 @@ def test_what_runs_in_python_has_the_time_of_its_worker():
     assert not judge(delay, 60.0, told_of(np.full(1000, 10500.0)), subject.worker_us)["fits"]
 
 
+BUDGET_MS = 100.0  # none to speak of
+
+
 def pulse_trip(**changes):
     """What a round trip through PulseAudio told: 62.1 ms of the 85 that are declared, 70 at most."""
     declared = {"capture buffer": 20.0, "ring": 0.0, "algorithmic": 10.0, "compute": 20.0}
@@ -115,7 +118,7 @@ def pulse_trip(**changes):
 )
 def test_the_verdict_is_on_the_round_trip_that_was_measured(budget_ms, cost_us, fits):
     """By its longest run, and with the time for a hop that the engine has there: 20 ms."""
-    delay = along(pulse_trip(), Same(), 48000, own=True)
+    delay = along(pulse_trip(), Same(), 48000, BUDGET_MS, own=True)
     verdict = judge(delay, budget_ms, told_of(np.full(1000, float(cost_us))))
     assert verdict["fits"] is fits
     head, words = ("" if fits else "does not ") + f"fit{'s' * fits} {budget_ms} ms: ", verdict["line"]
@@ -134,7 +137,7 @@ def test_the_verdict_is_on_the_round_trip_that_was_measured(budget_ms, cost_us, 
 
 def test_parts_that_the_chirp_went_past_are_none_of_what_was_measured():
     """As through JACK, where a probe is wired to the engine itself."""
-    delay = along(pulse_trip(buffered=False), Same(), 48000, own=True)
+    delay = along(pulse_trip(buffered=False), Same(), 48000, BUDGET_MS, own=True)
     assert delay.parts["device"] == 0
     assert delay.parts["rest"] == pytest.approx(62.104 - 45, abs=1e-3)
     assert delay.total_ms == pytest.approx(62.104, abs=1e-3)
@@ -142,26 +145,47 @@ def test_parts_that_the_chirp_went_past_are_none_of_what_was_measured():
 
 def test_what_was_measured_with_another_model_counts_beside_the_own_parts():
     """A worker's time is in the total where the stage has one: two hops, as blocks come in twos there."""
-    own, other = (along(pulse_trip(), stage, 48000, own=False) for stage in (Same(), WorkerStage(Same())))
+    own, other = (
+        along(pulse_trip(), stage, 48000, BUDGET_MS, own=False) for stage in (Same(), WorkerStage(Same()))
+    )
     assert own.total_ms == pytest.approx(62.104, abs=1e-3)
     assert other.total_ms == pytest.approx(own.total_ms + 20)
     assert other.parts["worker"] == pytest.approx(20)
     assert other.basis == DEVICE_MEASURED
-    assert along(pulse_trip(), Same(), 16000, own=False).parts["algorithmic"] == pytest.approx(30)
+    assert along(pulse_trip(), Same(), 16000, BUDGET_MS, own=False).parts["algorithmic"] == pytest.approx(30)
 
 
 def test_hops_that_were_late_on_the_measured_path_are_in_the_answer():
     trip, told = pulse_trip(hops=750, missed=64), told_of(np.full(1000, 500.0))
-    own, other = (judge(along(trip, Same(), 48000, own=own), 100.0, told)["line"] for own in (True, False))
+    own, other = (
+        judge(along(trip, Same(), 48000, BUDGET_MS, own=own), 100.0, told)["line"] for own in (True, False)
+    )
     assert own.endswith("; 0 of 1000 missed the deadline, and on the measured path 64 of 750")
     assert other.endswith("; 0 of 1000 missed the deadline")
+
+
+def test_a_budget_that_live_audio_refuses_there_does_not_fit_whatever_was_measured():
+    """It goes by what devices declare: 85 ms, where 62 were measured."""
+    trip = pulse_trip(refused="a budget of 80 ms can't be met")
+    verdict = judge(along(trip, Same(), 48000, 80.0, own=True), 80.0, told_of(np.full(1000, 500.0)))
+    assert not verdict["fits"]
+    refused = "does not fit 80 ms: live audio refuses it there, and without a budget it is 62.1 ms measured"
+    assert verdict["line"].startswith(f"{refused} (up to 70.0, blocks of 480) = algorithmic 10.0 + ")
+
+
+def test_on_a_path_another_model_is_planned_within_the_budget():
+    """With blocks of 64 the engine keeps twice the least time for a hop, unless the budget is too short."""
+    declared = {"capture buffer": 2.0, "playback buffer": 2.0}
+    trip = RoundTrip("a cable", False, 0, (192, 192), declared, 64).as_dict()
+    roomy, tight = (along(trip, Same(), 48000, budget_ms, own=False) for budget_ms in (100.0, 25.0))
+    assert (roomy.compute_ms, tight.compute_ms) == pytest.approx((128 / 48, 64 / 48))
 
 
 def test_a_cable_tells_of_the_device_alone():
     """19 ms declared and 20 measured: the engine's parts come on top."""
     declared = {"capture buffer": 9.0, "playback buffer": 10.0}
     trip = RoundTrip("a cable", False, 0, (960, 960, 961), declared, 480).as_dict()
-    delay = along(trip, Same(), 48000, own=True)
+    delay = along(trip, Same(), 48000, BUDGET_MS, own=True)
     assert delay.parts == pytest.approx(
         {"algorithmic": 10, "ring": 0, "compute": 10, "device": 19, "rest": 1}
     )
