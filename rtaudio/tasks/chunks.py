@@ -33,7 +33,8 @@ class ChannelRunner:
         self._waiting = np.zeros((channels, 0), np.float32)
         self._latency = stage.latency
         self._to_drop = stage.latency
-        self._owed = self._hops = 0
+        self._owed = 0
+        self._hops = -round(stage.worker_latency / self._hop)  # what a worker gives is of a hop before
 
     def process(self, x: Frames) -> Frames:
         """Take `(n, channels)` and return the `(m, channels)` that are ready, delay removed."""
@@ -49,7 +50,7 @@ class ChannelRunner:
                 stage.process(source[at : at + self._hop], target[at : at + self._hop])
         if not np.isfinite(out).all():
             bad = int(np.flatnonzero(~np.isfinite(out).all(axis=0))[0]) // self._hop
-            raise ModelError(f"the model gave NaN at hop {self._hops + bad}")
+            raise ModelError(f"the model gave NaN or infinity at hop {self._hops + bad}")
         self._hops += whole // self._hop
         self._waiting = waiting[:, whole:].copy()
         dropped = min(self._to_drop, whole)

@@ -108,13 +108,25 @@ def test_without_onnxruntime_the_extra_is_named(rtaudio, recording, tmp_path, mo
     assert_one_line(err, "pip install 'rtaudio[onnx]'")
 
 
-@pytest.mark.parametrize("how", ["crash", "shape", "nan"])
-def test_a_model_that_fails_in_a_file_is_one_line(rtaudio, recording, tmp_path, how):
-    manifest = twins.failing_manifest(tmp_path, how)
-    code, _, err = rtaudio("denoise", recording, "-O", tmp_path / "o.wav", "--model", manifest)
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("crash", "crash.onnx failed at hop 20: indices element out of data bounds, idx=7 must be within "),
+        ("shape", "the computed output shape for this run is {1,80}\n"),
+        ("nan", "the model gave NaN or infinity at hop 20\n"),
+    ],
+)
+def test_a_model_that_fails_in_a_file_is_one_line_and_a_good_file_stays(
+    rtaudio, recording, tmp_path, how, words
+):
+    manifest, out = twins.failing_manifest(tmp_path, how), tmp_path / "out.wav"
+    out.write_bytes(b"from another day")
+    code, _, err = rtaudio("denoise", recording, "-O", out, "--model", manifest)
     assert code == 2
-    assert_one_line(err, "hop 2")
-    assert not (tmp_path / "o.wav").exists()
+    assert_one_line(err, words)
+    assert err.startswith(f"rtaudio: {recording}: ")
+    assert out.read_bytes() == b"from another day"
+    assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out.wav"]
 
 
 def test_live_a_model_that_fails_ends_the_run_with_its_summary(rtaudio, tmp_path):

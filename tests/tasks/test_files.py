@@ -218,4 +218,4 @@ def test_a_model_that_gives_nan_is_told_with_the_file(tmp_path):
     sf.write(tmp_path / "in.wav", NOISE, 48000)
     job = FileJob(str(tmp_path / "in.wav"), str(tmp_path / "out.wav"))
     (result,) = process_files(functools.partial(build, gain=np.nan), [job])
-    assert result.error == f"{job.source}: the model gave NaN at hop 0"
+    assert result.error == f"{job.source}: the model gave NaN or infinity at hop 0"

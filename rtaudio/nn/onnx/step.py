@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FATAL = 4  # of ONNX Runtime's log levels: what goes wrong is raised, and need not be printed too
 
+LONGEST = 160  # characters of its message that are told
+
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
 
 
@@ -48,7 +50,11 @@ def reason(error: Exception) -> str:
     """The part of ONNX Runtime's message that a person can use."""
     text = " ".join(str(error).split())
     text = re.sub(r"^.*Status Message: (?:\S+\.(?:cc|h):\d+ .*?\) )?", "", text)
-    return re.sub(r"^(?:\[ONNXRuntimeError\] : \d+ : )?[A-Z_]+ : ", "", text)[:160].rstrip(". ")
+    text = re.sub(r"^(?:\[ONNXRuntimeError\] : \d+ : )?[A-Z_]+ : ", "", text)
+    if len(text) > LONGEST:
+        first = text[:LONGEST].rpartition(". ")[0]  # advice to programmers comes last
+        text = first or text[:LONGEST]
+    return text.rstrip(". ")
 
 
 def dtype_of(port: Any) -> str:
