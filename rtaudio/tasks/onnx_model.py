@@ -177,17 +177,41 @@ FRONTS: dict[tuple[str, str], Callable[[Manifest, list[OnnxStep]], Front]] = {
 """By kind of front end and task: what `Manifest.check` lets through."""
 
 
+def check_delay(manifest: Manifest, path: str | Path) -> None:
+    """Raise ModelError where a denoiser, at `path`, delays speech by more or less than it declares."""
+    seen = _seen_delay(manifest) if manifest.task == "denoise" else None
+    if seen is not None and seen.is_false:
+        raise ModelError(
+            f"{path}: speech takes {seen.samples} samples through {manifest.name}, and its manifest says "
+            f"{manifest.delay}, look_ahead included; mend it (`rtaudio inspect`)"
+        )
+
+
+@functools.lru_cache
+def _seen_delay(manifest: Manifest) -> Delay | None:
+    """How long speech takes through the model; None of one that fails, which tells so when it is used."""
+    stage = OnnxStage(manifest, trusted=True)
+    try:
+        return measure_delay(stage, first_words(manifest.sample_rate), manifest.sample_rate)
+    except ModelError:
+        return None
+
+
 class OnnxStage:
     """A hop of samples in; a hop out `latency` later, or, of a classifier, its numbers.
 
     - dry: share of the untouched sound, delayed as the net's is, that is mixed with it; 0 to 1.
+    - trusted: take the manifest's word for the delay. Otherwise speech tells, once a process and model
+      (some 0.2 s), and a delay that is false is refused.
 
     `parts` are what a hop takes, by name, to be timed apart; `process` runs them, and mixes.
 
     Raises ModelError while it is built, and where the model fails at a hop. Cloning shares the session.
     """
 
-    def __init__(self, manifest: Manifest, dry: float = 0.0) -> None:
+    def __init__(self, manifest: Manifest, dry: float = 0.0, *, trusted: bool = False) -> None:
+        if not trusted:
+            check_delay(manifest, manifest.folder / manifest.nets[-1].file)
         self.manifest, self._dry = manifest, np.float32(dry)
         self._steps = open_steps(manifest)
         self._front = FRONTS[manifest.front_end.kind, manifest.task](manifest, self._steps)
@@ -263,15 +287,6 @@ def load_denoiser(path: str | Path) -> Manifest:
     return manifest
 
 
-@functools.lru_cache
-def _seen_delay(manifest: Manifest) -> Delay | None:
-    """How long speech takes through the model; None of one that fails, which tells so when it is used."""
-    try:
-        return measure_delay(OnnxStage(manifest), first_words(manifest.sample_rate), manifest.sample_rate)
-    except ModelError:
-        return None
-
-
 def build_onnx_denoiser(
     path: str | Path, *, dry: float, sample_rate: int | None = None, block: int | None = None
 ) -> Pipeline:
@@ -283,11 +298,8 @@ def build_onnx_denoiser(
     `sample_rate` at which hops of the model are no whole number of samples.
     """
     manifest = load_denoiser(path)
-    stage = OnnxStage(manifest, dry)
-    seen = _seen_delay(manifest)
-    if seen is not None and seen.is_false:
-        told = f"its manifest says {manifest.delay}, look_ahead included; mend it (`rtaudio inspect`)"
-        raise ModelError(f"{path}: speech takes {seen.samples} samples through {manifest.name}, and {told}")
+    check_delay(manifest, path)
+    stage = OnnxStage(manifest, dry, trusted=True)
     own_rate, hop_length = manifest.sample_rate, manifest.hop_length
     rate = sample_rate or own_rate
     hops = max(1, math.ceil(Fraction(block or rate // 100, rate) / Fraction(hop_length, own_rate)))
