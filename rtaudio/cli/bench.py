@@ -121,11 +121,11 @@ def run(args: argparse.Namespace) -> int:
 
     settings = BenchSettings(
         tuple(args.model),
-        tuple(args.backend.split(",")),
+        _names(args.backend),
         args.budget,
         args.duration,
         args.load,
-        tuple(args.device.split(",")),
+        _names(args.device),
         args.hop,
         args.streams,
         args.server or "",
@@ -135,6 +135,8 @@ def run(args: argparse.Namespace) -> int:
     if in_turn and len(settings.models) * len(settings.backends) * len(settings.devices) < 2:
         raise ConfigError(NOTHING_BESIDE)
     old = read_report(args.compare) if args.compare and not in_turn else None
+    if args.html == "-":
+        raise ConfigError("--html=- must be a file; `--json -` is what goes to stdout")
     for path in (args.json, args.html):
         if path and path != "-":
             _check_writable(Path(path))
@@ -155,6 +157,11 @@ def run(args: argparse.Namespace) -> int:
     for line in (*failures, *slower):
         note(line)
     return _exit_code(args, report, failed=bool(failures), slower=bool(slower))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """`native, int8`, with spaces or without."""
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _exit_code(args: argparse.Namespace, report: dict[str, Any], *, failed: bool, slower: bool) -> int:
@@ -183,6 +190,8 @@ def _check_folder(path: Path) -> None:
 
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigError(f"{path}: is a file, no folder") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if not os.access(path, os.W_OK):

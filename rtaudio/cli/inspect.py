@@ -26,6 +26,9 @@ and only works worse. What its author alone knows is listed as not proved.
 Exit code 2 where a proof fails.
 """
 
+MANIFEST = ".toml"
+"""By that ending commands know one from a model."""
+
 
 def add_parser(verbs: Verbs) -> None:
     parser = verb(
@@ -42,12 +45,15 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rtaudio.cli.terminal import print_json
+    from rtaudio.errors import ConfigError
     from rtaudio.nn.optional import require
 
     require("inspect", "onnx", "onnx", "onnxruntime")
     from rtaudio.tasks.onnx_delay import clean_speech
     from rtaudio.tasks.prove import prove
 
+    if args.out_file and not args.out_file.endswith(MANIFEST):
+        raise ConfigError(f"-o {args.out_file}: the name of a manifest must end with {MANIFEST}")
     proposal = _proposal(args.model)
     manifest = proposal.manifest
     proofs = list(prove(manifest, clean_speech(manifest.sample_rate)))
@@ -64,12 +70,13 @@ def _proposal(path: str) -> Proposal:
     from rtaudio.nn.onnx.manifest_toml import read_manifest
     from rtaudio.nn.onnx.propose import Proposal, propose
 
-    return Proposal(read_manifest(path)) if path.endswith(".toml") else propose(path)
+    return Proposal(read_manifest(path)) if path.endswith(MANIFEST) else propose(path)
 
 
 def _write(path: str, proposal: Proposal) -> None:
     from pathlib import Path
 
+    from rtaudio.cli.terminal import note
     from rtaudio.errors import ModelError
     from rtaudio.files import whole
     from rtaudio.nn.onnx.manifest_toml import write_manifest
@@ -79,6 +86,9 @@ def _write(path: str, proposal: Proposal) -> None:
             unfinished.write_text(write_manifest(proposal.manifest, proposal.guesses), encoding="utf-8")
     except OSError as error:
         raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
+    for net in proposal.manifest.nets:
+        if not (Path(path).parent / net.file).exists():
+            note(f"{path}: {net.file} must lie beside it, and does not yet")
 
 
 def _rows(manifest: Manifest) -> list[dict[str, Any]]:

@@ -39,6 +39,31 @@ def test_a_proposal_is_written_proved_and_used(rtaudio, recording, tmp_path):
     assert rtaudio("denoise", recording, "-O", cleaned, "--model", model)[0] == 0
 
 
+def test_a_manifest_elsewhere_than_its_model_is_told_to_want_it(rtaudio, tmp_path):
+    model, manifest = twins.many_states(tmp_path / "m.onnx", 3), tmp_path / "elsewhere.toml"
+    assert rtaudio("inspect", model, "-o", manifest)[2] == ""
+    (tmp_path / "there").mkdir()
+    code, _, err = rtaudio("inspect", model, "-o", tmp_path / "there" / "m.toml")
+    assert code == 0
+    assert_one_line(err, "there/m.toml: m.onnx must lie beside it, and does not yet")
+
+
+def test_what_could_not_be_told_from_a_model_is_no_name_for_a_manifest(rtaudio, tmp_path):
+    model = twins.many_states(tmp_path / "m.onnx", 3)
+    before = model.read_bytes()
+    code, out, err = rtaudio("inspect", model, "-o", model)
+    assert (code, out, model.read_bytes() == before) == (2, "", True)
+    assert_one_line(err, "must end with .toml")
+
+
+def test_the_proposed_command_finds_the_model_from_anywhere(rtaudio, tmp_path):
+    model = twins.many_states(tmp_path / "m.onnx", 3)
+    assert_one_line(
+        rtaudio("bench", "--model", model)[2],
+        f"`rtaudio inspect {model} -o {model.with_suffix('.toml')}` proposes one",
+    )
+
+
 def test_json_tells_ports_and_proofs(rtaudio, tmp_path):
     code, out, _ = rtaudio("inspect", twins.integer_audio(tmp_path / "m.onnx"), "--json")
     told = json.loads(out)

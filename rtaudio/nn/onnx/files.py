@@ -62,7 +62,7 @@ def find_manifest(path: str | Path) -> Manifest:
     known = known_manifest(path)
     if known is None:
         raise ModelError(
-            f"{path}: has no manifest beside it; `rtaudio inspect {path.name} -o {beside.name}` proposes one"
+            f"{path}: has no manifest beside it; `rtaudio inspect {path} -o {beside}` proposes one"
         )
     return known
 
