@@ -24,8 +24,8 @@ from rtaudio.nn.layers import CausalConv, Dense, Gru, Layer, Lstm, MinGru
 from rtaudio.nn.onnx.graph import Graph, add_conv, add_gru, add_lstm, add_mingru
 from rtaudio.nn.onnx.step import OnnxStep
 from rtaudio.nn.product import FLOAT32, Product, error_bound
-from rtaudio.stream.arena import aligned_bytes
 from rtaudio.stream.offline import run_frames
+from rtaudio.stream.slab import aligned_bytes
 from rtaudio.stream.timing import PERIOD_NS, time_entry, time_python, time_stage
 
 Floats = NDArray[np.float32]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.report import Report, main
 from rtaudio.kernels.memory import JIT, _pointer, f32, load_acquire, store_release
 from rtaudio.kernels.ring import Ring, ring_pull, ring_push
-from rtaudio.stream.arena import aligned_bytes
+from rtaudio.stream.slab import aligned_bytes
 
 BLOCK = 480
 CAPACITY = 4096

@@ -14,7 +14,7 @@ from rtaudio.kernels.callback import capture_callback, duplex_callback, playback
 from rtaudio.kernels.engine_loop import HISTOGRAM_BINS
 from rtaudio.kernels.resample import FractionalResampler
 from rtaudio.kernels.ring import Ring
-from rtaudio.stream.arena import aligned_bytes
+from rtaudio.stream.slab import aligned_bytes
 from rtaudio.stream.stage import CHEAPER, FULL, HOLD, NativeStage
 
 FADE_S = 5e-3  # cross-fades between wet and dry: short to the ear, long against any waveform
