@@ -24,7 +24,6 @@ from rtaudio.kernels.memory import JIT, STEP, call_step, f32, i64
 from rtaudio.kernels.simd import splat16
 from rtaudio.kernels.sums import TILE_LINES, add_column, add_sums, load_sums, store_sums
 
-LINE = 64  # bytes of 16 float32: a cache line, and the widest register
 TILE = 16 * TILE_LINES  # rows: four sums of 16 lanes; with one, each add would wait for the one before it
 HALF = TILE // 2  # rows of a last tile that needs no more
 SPAN = 32  # columns summed at a time

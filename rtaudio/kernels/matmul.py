@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from rtaudio.kernels.dense import HALF, SPAN, TILE, padded_bytes, sum_columns
 from rtaudio.kernels.memory import JIT
 from rtaudio.kernels.simd import _load, splat16
-from rtaudio.kernels.sums import add_products, add_sums, lines_at, store_lines, store_sums, unpacked
+from rtaudio.kernels.sums import LINE, add_products, add_sums, lines_at, store_lines, store_sums, unpacked
 
 GROUP = 4  # vectors at a time: their sums fill half of 32 registers of 16 lanes, and hide an add's latency
 
@@ -40,10 +40,10 @@ def _add_column(typingctx: Any, sums: Any, tile: Any, column: Any, x: Any, strid
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         before, tile, column, x, stride = args
         count = sums.count // GROUP
-        pitch, size = ir.Constant(column.type, 4 * 16 * count), ir.Constant(column.type, 4)
+        pitch, size = ir.Constant(column.type, LINE * count), ir.Constant(column.type, 4)
         lines = lines_at(builder, builder.add(tile, builder.mul(column, pitch)), count)
         members, result = unpacked(builder, before, sums.count), []
-        for v, place in enumerate(_places(builder, builder.add(x, builder.mul(column, size)), stride)):
+        for v, place in enumerate(places(builder, builder.add(x, builder.mul(column, size)), stride)):
             value = _load(builder, place, ir.FloatType())
             result += add_products(builder, members[count * v : count * (v + 1)], lines, value)
         return context.make_tuple(builder, sums, result)
@@ -57,14 +57,14 @@ def _store_rows(typingctx: Any, sums: Any, out: Any, stride: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         count, members = sums.count // GROUP, unpacked(builder, args[0], sums.count)
-        for v, place in enumerate(_places(builder, *args[1:])):
+        for v, place in enumerate(places(builder, *args[1:])):
             store_lines(builder, members[count * v : count * (v + 1)], place)
         return context.get_dummy_value()
 
     return types.void(sums, types.int64, types.int64), codegen
 
 
-def _places(builder: Any, first: Any, stride: Any) -> list[Any]:
+def places(builder: Any, first: Any, stride: Any) -> list[Any]:
     """Addresses of GROUP things that lie `stride` bytes apart."""
     return [builder.add(first, builder.mul(stride, ir.Constant(stride.type, v))) for v in range(GROUP)]
 

@@ -14,12 +14,14 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from rtaudio.kernels.dense import LINE, TILE, padded_bytes
+from rtaudio.kernels.dense import TILE, padded_bytes
 from rtaudio.kernels.matmul import GROUP as VECTORS
+from rtaudio.kernels.matmul import places
 from rtaudio.kernels.memory import JIT, copy_bytes, i64
 from rtaudio.kernels.quantised import GROUP, SPAN, _finish, _quantise, _tile
 from rtaudio.kernels.simd import load, splat16, store
 from rtaudio.kernels.simd_int8 import DOT4, DOT4_KIND, LANES, I32x16, _load, _splat, _vector
+from rtaudio.kernels.sums import LINE
 from rtaudio.kernels.sums import TILE_LINES as LINES
 
 _Sums = types.UniTuple(I32x16, LINES * VECTORS)
@@ -32,7 +34,7 @@ def _starts(typingctx: Any, spans: Any, stride: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         sums = []
-        for told in _places(builder, *args):
+        for told in places(builder, *args):
             start = builder.fptosi(_load(builder, builder.add(told, _bytes(told, 4)), _F32), _I32)
             sums += [_splat(builder, start, LANES)] * LINES
         return context.make_tuple(builder, sig.return_type, sums)
@@ -49,7 +51,7 @@ def _dot_group(typingctx: Any, sums: Any, weight: Any, codes: Any, stride: Any) 
         wide = _vector(_I8, 4 * LANES)
         lines = [_load(builder, builder.add(weight, _bytes(weight, LINE * k)), wide) for k in range(LINES)]
         result = []
-        for v, place in enumerate(_places(builder, codes, stride)):
+        for v, place in enumerate(places(builder, codes, stride)):
             values = _load(builder, place, _I32)
             for k, line in enumerate(lines):
                 before = builder.extract_value(sums, LINES * v + k)
@@ -66,7 +68,7 @@ def _add_span(typingctx: Any, sums: Any, spans: Any, span_stride: Any, out: Any,
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         sums, spans, span_stride, out, out_stride = args
         kind = _vector(_F32, LANES)
-        rows = zip(_places(builder, spans, span_stride), _places(builder, out, out_stride), strict=True)
+        rows = zip(places(builder, spans, span_stride), places(builder, out, out_stride), strict=True)
         for v, (told, row) in enumerate(rows):
             step = _splat(builder, _load(builder, told, _F32), LANES)
             for k in range(LINES):
@@ -82,11 +84,6 @@ def _add_span(typingctx: Any, sums: Any, spans: Any, span_stride: Any, out: Any,
 
 def _bytes(like: Any, count: int) -> Any:
     return ir.Constant(like.type, count)
-
-
-def _places(builder: Any, first: Any, stride: Any) -> list[Any]:
-    """Addresses of VECTORS things that lie `stride` bytes apart."""
-    return [builder.add(first, builder.mul(stride, _bytes(stride, v))) for v in range(VECTORS)]
 
 
 @numba.njit(**JIT)

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rtaudio.kernels.dense import LINE, TILE, padded
+from rtaudio.kernels.dense import TILE, padded
 from rtaudio.kernels.memory import JIT, STEP, copy_bytes, f32, i64
 from rtaudio.kernels.simd import load, splat16, store
 from rtaudio.kernels.simd_int8 import (
@@ -27,6 +27,7 @@ from rtaudio.kernels.simd_int8 import (
     store_codes64,
     to_f32,
 )
+from rtaudio.kernels.sums import LINE
 
 MOST = 127  # largest code; -128 is left out, so that a code's negative is one, too
 SPAN = WIDE  # values with one scale

@@ -16,14 +16,15 @@ from rtaudio.kernels.simd import _load, _spread
 
 TILE_LINES = 4
 """Registers of 16 float32 in a column of a tile of weights, which lie next to each other."""
+LINE = 64
+"""Bytes of 16 float32: a cache line, and the widest register."""
 _FLAGS = ("contract",)
-_LINE = 64
 
 
 def lines_at(builder: Any, address: Any, count: int) -> list[Any]:
     """`count` vectors of 16 float32, one after the other at `address`."""
     kind = ir.VectorType(ir.FloatType(), 16)
-    steps = [ir.Constant(address.type, _LINE * k) for k in range(count)]
+    steps = [ir.Constant(address.type, LINE * k) for k in range(count)]
     return [_load(builder, builder.add(address, step), kind) for step in steps]
 
 
@@ -37,7 +38,7 @@ def add_products(builder: Any, sums: Iterable[Any], lines: Iterable[Any], value:
 def store_lines(builder: Any, values: Iterable[Any], address: Any) -> None:
     """Vectors one after the other to `address`."""
     for k, value in enumerate(values):
-        place = builder.add(address, ir.Constant(address.type, _LINE * k))
+        place = builder.add(address, ir.Constant(address.type, LINE * k))
         builder.store(value, builder.inttoptr(place, value.type.as_pointer()), align=4)
 
 
@@ -68,7 +69,7 @@ def add_column(typingctx: Any, sums: Any, first: Any, second: Any, column: Any, 
         counts = min(sums.count, TILE_LINES), max(sums.count - TILE_LINES, 0)
         lines = []
         for tile, count in zip(tiles, counts, strict=True):
-            pitch = ir.Constant(column.type, _LINE * count)
+            pitch = ir.Constant(column.type, LINE * count)
             lines += lines_at(builder, builder.add(tile, builder.mul(column, pitch)), count)
         added = add_products(builder, unpacked(builder, before, sums.count), lines, value)
         return context.make_tuple(builder, sums, added)
