@@ -12,29 +12,25 @@ addresses (x and y: two planes each; tw: twiddle factors) and counts; `like` pic
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 
-from rtaudio.kernels.memory import JIT, f32
+from rtaudio.kernels.memory import INLINE, JIT, f32
 from rtaudio.kernels.simd import load, splat4, splat8, store, store_quads
 
-_INLINE: dict[str, Any] = {**JIT, "forceinline": True}
 
-
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def turn(re, im, w_re, w_im):  # type: ignore[no-untyped-def]
     """(re + i im) * (w_re + i w_im)"""
     return re * w_re - im * w_im, re * w_im + im * w_re
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _dft2(a, b, c, d):  # type: ignore[no-untyped-def]
     return a + c, b + d, a - c, b - d
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _dft3(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
     half, sine = np.float32(0.5), np.float32(0.8660254037844386)  # -cos and sin of 2 pi / 3
     g, h = c + e, d + f
@@ -43,14 +39,14 @@ def _dft3(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
     return a + g, b + h, u + s, v - t, u - s, v + t
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _dft4(a, b, c, d, e, f, g, h):  # type: ignore[no-untyped-def]
     p, q, r, s = a + e, b + f, a - e, b - f
     t, u, v, w = c + g, d + h, c - g, d - h
     return p + t, q + u, r + w, s - v, p - t, q - u, r - w, s + v
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _dft5(a, b, c, d, e, f, g, h, i, j):  # type: ignore[no-untyped-def]
     c1, c2 = np.float32(0.30901699437494745), np.float32(0.8090169943749475)  # cos 72, -cos 144 degrees
     s1, s2 = np.float32(0.9510565162951535), np.float32(0.5877852522924731)  # sin 72, sin 144 degrees
@@ -63,7 +59,7 @@ def _dft5(a, b, c, d, e, f, g, h, i, j):  # type: ignore[no-untyped-def]
     return a + p + t, b + q + u, x1 + m1, y1 - n1, x2 + m2, y2 - n2, x2 - m2, y2 + n2, x1 - m1, y1 + n1
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _pass2(xr, xi, yr, yi, tw, groups, stride, like, lanes):  # type: ignore[no-untyped-def]
     row, far = 4 * stride, 4 * stride * groups
     for p in range(groups):
@@ -81,7 +77,7 @@ def _pass2(xr, xi, yr, yi, tw, groups, stride, like, lanes):  # type: ignore[no-
             store(yi + o + row, d)
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _pass3(xr, xi, yr, yi, tw, groups, stride, like, lanes):  # type: ignore[no-untyped-def]
     row, far = 4 * stride, 4 * stride * groups
     for p in range(groups):
@@ -104,7 +100,7 @@ def _pass3(xr, xi, yr, yi, tw, groups, stride, like, lanes):  # type: ignore[no-
             store(i + 2 * row, f)
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _pass4(xr, xi, yr, yi, tw, groups, stride, like, lanes):  # type: ignore[no-untyped-def]
     row, far = 4 * stride, 4 * stride * groups
     for p in range(groups):
@@ -131,7 +127,7 @@ def _pass4(xr, xi, yr, yi, tw, groups, stride, like, lanes):  # type: ignore[no-
             store(i + 3 * row, h)
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _pass5(xr, xi, yr, yi, tw, groups, stride, like, lanes):  # type: ignore[no-untyped-def]
     row, far = 4 * stride, 4 * stride * groups
     for p in range(groups):
@@ -185,7 +181,7 @@ def pass_first4(xr: int, xi: int, yr: int, yi: int, tw: int, groups: int) -> Non
         store_quads(yi + 4 * at, b, d, f, h)
 
 
-@numba.njit(**_INLINE)
+@numba.njit(**INLINE)
 def _by_radix(xr, xi, yr, yi, tw, groups, stride, radix, like, lanes):  # type: ignore[no-untyped-def]
     if radix == 4:
         _pass4(xr, xi, yr, yi, tw, groups, stride, like, lanes)

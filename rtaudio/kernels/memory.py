@@ -23,6 +23,9 @@ JIT = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 fastmath is named although it is off: a function without a signature, first compiled for a caller
 that has it, would otherwise inherit it, and keep it in the cache for every other caller."""
 
+INLINE: dict[str, Any] = {**JIT, "forceinline": True}
+"""`JIT` for what is short beside the call of it, or passes many vectors, which a call puts on the stack."""
+
 FAST = {**JIT, "fastmath": True}
 """`JIT` for inner loops of networks, where summation order may change to use wide vectors.
 Not for code that must tell NaN from numbers: fastmath assumes there are none."""

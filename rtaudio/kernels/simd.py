@@ -95,6 +95,30 @@ def load(typingctx: Any, address: Any, like: Any) -> Any:
 
 
 @intrinsic
+def load_once(typingctx: Any, address: Any, like: Any) -> Any:
+    """`load` of a vector, for spreading its lanes: LLVM would read each of them from memory again."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = args[1].type
+        name = f"llvm.arithmetic.fence.v{kind.count}f32"  # no instruction: LLVM just doesn't look behind it
+        fence = builder.module.declare_intrinsic(name, fnty=ir.FunctionType(kind, [kind]))
+        return builder.call(fence, [_load(builder, args[0], kind)])
+
+    return like(types.int64, like), codegen
+
+
+@intrinsic
+def relu(typingctx: Any, value: Any) -> Any:
+    """0 where a float32, or a lane of a vector, is less; NaN stays."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(args[0].type, None)
+        return builder.select(builder.fcmp_ordered("<", args[0], zero), zero, args[0])
+
+    return value(value), codegen
+
+
+@intrinsic
 def store(typingctx: Any, address: Any, value: Any) -> Any:
     """Write a float32 or a vector to `address`. Any alignment."""
 

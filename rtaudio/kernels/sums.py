@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from rtaudio.kernels.simd import _load, _spread
+from rtaudio.kernels.simd import F32x4, _load, _shuffle, _spread
 
 TILE_LINES = 4
 """Registers of 16 float32 in a column of a tile of weights, which lie next to each other."""
@@ -57,24 +57,43 @@ def load_sums(typingctx: Any, like: Any, address: Any) -> Any:
     return like(like, types.int64), codegen
 
 
+def column_lines(builder: Any, tiles: Iterable[Any], column: Any, height: int) -> list[Any]:
+    """The weights of a column for `height` sums: TILE_LINES in the first tile, the rest in the next."""
+    counts = min(height, TILE_LINES), max(height - TILE_LINES, 0)
+    lines = []
+    for tile, count in zip(tiles, counts, strict=True):
+        pitch = ir.Constant(column.type, LINE * count)
+        lines += lines_at(builder, builder.add(tile, builder.mul(column, pitch)), count)
+    return lines
+
+
 @intrinsic
 def add_column(typingctx: Any, sums: Any, first: Any, second: Any, column: Any, value: Any) -> Any:
-    """sums + weights of that column * value.
-
-    The weights of up to TILE_LINES sums lie in the tile at `first`, those of the rest in the one at `second`.
-    """
+    """sums + weights of that column (`column_lines`) * value."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         before, *tiles, column, value = args
-        counts = min(sums.count, TILE_LINES), max(sums.count - TILE_LINES, 0)
-        lines = []
-        for tile, count in zip(tiles, counts, strict=True):
-            pitch = ir.Constant(column.type, LINE * count)
-            lines += lines_at(builder, builder.add(tile, builder.mul(column, pitch)), count)
+        lines = column_lines(builder, tiles, column, sums.count)
         added = add_products(builder, unpacked(builder, before, sums.count), lines, value)
         return context.make_tuple(builder, sums, added)
 
     return sums(sums, types.int64, types.int64, types.int64, types.float32), codegen
+
+
+@intrinsic
+def add_four_columns(typingctx: Any, sums: Any, first: Any, second: Any, column: Any, values: Any) -> Any:
+    """`add_column` for that column and the next three, each times its lane of `values`."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        before, *tiles, column, values = args
+        added = unpacked(builder, before, sums.count)
+        for lane in range(4):
+            at = builder.add(column, ir.Constant(column.type, lane))
+            lines = column_lines(builder, tiles, at, sums.count)
+            added = add_products(builder, added, lines, _shuffle(builder, values, values, [lane] * 16))
+        return context.make_tuple(builder, sums, added)
+
+    return sums(sums, types.int64, types.int64, types.int64, F32x4), codegen
 
 
 @intrinsic

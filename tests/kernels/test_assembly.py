@@ -5,7 +5,7 @@ import re
 import numba
 import pytest
 
-from rtaudio.kernels import callback, engine_loop, ring, spot
+from rtaudio.kernels import callback, dense, engine_loop, ring, spot
 from rtaudio.kernels.memory import JIT, STEP
 
 CALLBACKS = ["duplex_callback", "capture_callback", "playback_callback"]
@@ -77,6 +77,12 @@ def test_spotting_locks_nothing_and_calls_nothing_outside():
     assert not re.search(r"^\s+lock\b", "\n".join(bodies.values()), re.M)
     outside = {c for body in bodies.values() for c in called(body)} - set(bodies)
     assert outside <= {"memcpy", "memset", "memmove"}, outside
+
+
+def test_a_matrix_product_is_one_piece():
+    """A call within it passes sums through memory."""
+    (body,) = reached(numba.cfunc(STEP, error_model="numpy")(dense.matvec_step.__wrapped__)).values()
+    assert not called(body)
 
 
 def test_the_reader_of_assembly_sees_locks_and_calls():

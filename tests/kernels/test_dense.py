@@ -1,4 +1,5 @@
 import platform
+import re
 
 import numba
 import numpy as np
@@ -6,6 +7,8 @@ import pytest
 
 from rtaudio.kernels.dense import HALF, TILE, matvec, pack_bias, pack_weight, padded
 from rtaudio.kernels.memory import JIT
+from rtaudio.kernels.simd import load_once, splat4, splat16
+from rtaudio.kernels.sums import add_four_columns, store_sums
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,21 @@ def test_room_is_whole_tiles_and_weights_half_ones():
     assert [padded(n) for n in (1, TILE, TILE + 1)] == [TILE, TILE, 2 * TILE]
     sizes = [pack_weight(np.ones((rows, 3), np.float32)).size // 3 for rows in (1, HALF + 1, TILE + 1)]
     assert sizes == [HALF, TILE, TILE + HALF]
+
+
+def test_values_of_four_columns_are_loaded_at_once():
+    @numba.njit("void(int64, int64, int64)", **{**JIT, "cache": False})
+    def four_columns(weight, x, out):
+        zero, values = splat16(np.float32(0)), load_once(x, splat4(np.float32(0)))
+        store_sums(add_four_columns((zero, zero), weight, 0, 0, values), out)
+
+    weight = np.random.default_rng(0).standard_normal((4, HALF)).astype(np.float32)
+    x, out = np.array([1, -2, 3, 0.5], np.float32), np.zeros(HALF, np.float32)
+    four_columns(weight.ctypes.data, x.ctypes.data, out.ctypes.data)
+    np.testing.assert_allclose(out, x @ weight, atol=1e-6)
+    if platform.machine() == "x86_64":
+        (assembly,) = four_columns.inspect_asm().values()
+        assert not re.search(r"vbroadcastss\s+-?\d*\(", assembly)
 
 
 def test_a_tile_is_wide_and_fused():

@@ -6,7 +6,19 @@ import pytest
 
 from rtaudio.kernels import simd
 from rtaudio.kernels.memory import JIT
-from rtaudio.kernels.simd import load, reverse8, splat4, splat8, store, store_quads, sum8, unzip8, zip8
+from rtaudio.kernels.simd import (
+    load,
+    load_once,
+    relu,
+    reverse8,
+    splat4,
+    splat8,
+    store,
+    store_quads,
+    sum8,
+    unzip8,
+    zip8,
+)
 
 A, B, C, D = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
 
@@ -65,6 +77,17 @@ def quads(a, b, c, d, out):
     store_quads(out, load(a, like), load(b, like), load(c, like), load(d, like))
 
 
+@numba.njit("void(int64, int64)", **JIT)
+def relu_of_each(a, out):
+    store(out, relu(load(a, splat8(np.float32(0)))))
+    store(out + 32, relu(load(a, np.float32(0))))
+
+
+@numba.njit("void(int64, int64)", **JIT)
+def loaded_once(a, out):
+    store(out, load_once(a, splat4(np.float32(0))))
+
+
 @pytest.mark.parametrize(("function", "lanes"), [(arithmetic8, 8), (arithmetic4, 4), (arithmetic1, 1)])
 def test_arithmetic(function, lanes):
     expected = (A + B) * (A - 2) - B / 2
@@ -88,3 +111,13 @@ def test_reverse_and_sum():
 def test_vectors_of_different_widths_do_not_mix():
     with pytest.raises(numba.core.errors.TypingError):
         numba.njit("void()")(lambda: simd.splat4(np.float32(1)) + simd.splat8(np.float32(1)))
+
+
+def test_relu_keeps_what_is_no_number():
+    values = np.array([np.nan, -1, 0, 2, -np.inf, np.inf, -3, 4], np.float32)
+    expected = np.array([np.nan, 0, 0, 2, 0, np.inf, 0, 4, np.nan], np.float32)
+    np.testing.assert_array_equal(through(relu_of_each, values, size=9), expected)
+
+
+def test_a_vector_loaded_once_is_the_vector():
+    np.testing.assert_array_equal(through(loaded_once, A, size=4), A[:4])
