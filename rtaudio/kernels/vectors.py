@@ -5,8 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rtaudio.kernels.memory import JIT, STEP, call_step, copy_bytes, f32, i64
-from rtaudio.kernels.simd import load, splat16, store
+from rtaudio.kernels.memory import INLINE, JIT, STEP, call_step, copy_bytes, i64
+from rtaudio.kernels.simd import load, relu, splat16, store
 
 
 @numba.njit(**JIT)
@@ -26,12 +26,15 @@ def add_product(before: int, x: int, y: int, out: int, size: int) -> None:
         store(out + at, load(before + at, one) + load(x + at, one) * load(y + at, one))
 
 
-@numba.njit(**JIT)
+@numba.njit(**INLINE)
 def add_relu(x: int, y: int, out: int, size: int) -> None:
     """out = x + max(y, 0)."""
-    left, right, target = f32(x, size), f32(y, size), f32(out, size)
-    for i in range(size):
-        target[i] = left[i] + max(right[i], np.float32(0))
+    one = np.float32(0)
+    wide, whole = splat16(one), size // 16 * 64
+    for at in range(0, whole, 64):
+        store(out + at, load(x + at, wide) + relu(load(y + at, wide)))
+    for at in range(whole, 4 * size, 4):
+        store(out + at, load(x + at, one) + relu(load(y + at, one)))
 
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
