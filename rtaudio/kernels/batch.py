@@ -54,18 +54,16 @@ def dense_batch_step(state: int, x: int, out: int) -> None:
 
 @numba.cfunc(STEP, cache=True, error_model="numpy")
 def conv_batch_step(state: int, x: int, out: int) -> None:
-    """Words: streams, then as in `conv_step`; past, filtered and mixed have a row a stream."""
+    """Words: streams, then as in `conv_step`; begun, filtered and mixed have a row a stream."""
     words = i64(state, 11)
     streams, channels, kernel_size, dilation = words[0], words[1], words[2], words[3]
-    length, row, pitch = (kernel_size - 1) * dilation + 1, 4 * channels, padded_bytes(channels)
-    position, filtered, mixed = i64(state + words[8], 1), state + words[9], state + words[10]
+    row, pitch = 4 * channels, padded_bytes(channels)
+    position, filtered, mixed = i64(state + words[7], 1), state + words[8], state + words[9]
     taps, bias = state + words[5], state + words[6]
     for k in range(streams):
-        past = state + words[7] + k * length * row
-        filter_frame(
-            x + k * row, past, position[0], taps, bias, filtered + k * row, channels, kernel_size, dilation
-        )
-    position[0] = (position[0] + 1) % length
+        begun = state + words[10] + row * (kernel_size - 1) * (k * dilation + position[0])
+        filter_frame(x + k * row, begun, taps, bias, filtered + k * row, channels, kernel_size)
+    position[0] = (position[0] + 1) % dilation
     product(state + words[4], 0, filtered, mixed)
     for k in range(streams):
         add_relu(x + k * row, mixed + k * pitch, out + k * row, channels)

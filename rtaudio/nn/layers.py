@@ -161,10 +161,10 @@ class CausalConv(Compound):
                 "taps_bias": np.asarray(taps_bias, np.float32),
             },
             state={
-                "past": np.zeros(((kernel_size - 1) * dilation + 1, channels), np.float32),
                 "position": 0,
                 "filtered": np.zeros(channels, np.float32),
                 "mixed": _zeros(channels),
+                "begun": np.tile(np.asarray(taps_bias, np.float32), (dilation, kernel_size - 1, 1)),
             },
         )
 
