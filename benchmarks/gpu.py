@@ -1,11 +1,12 @@
 """What the GPU path gives: the time of one stream's hop, and how many streams keep up with sound.
 
 All is from host memory to host memory. First one stream, of each net that ships: what `rtaudio denoise
---device cuda` runs, a captured graph, beside other ways to run the same step and the native net. Then as
-many streams of the first net as stay within their hop at p99.9, in chunks on CUDA streams of their own, so
-that one chunk's copies run beside another's arithmetic; beside it what the bus and arithmetic allow.
+--device cuda` runs, kernels of our own launched ahead, beside the native net and, for the first net, other
+ways to run the same step. Between paced hops the thread naps as a worker does. Then as many streams of the
+first net as stay within their hop at p99.9, in chunks on CUDA streams of their own, so that one chunk's
+copies run beside another's arithmetic; beside it what the bus and arithmetic allow.
 
-A whole run takes 12 minutes (`--part` runs one of the two) and is kept under benchmarks/results/. Without a
+A whole run takes 5 minutes (`--part` runs one of the two) and is kept under benchmarks/results/. Without a
 GPU nothing is measured, and the exit code is 3; `--device cpu` runs the program itself, to check it, and
 claims nothing.
 """
@@ -35,6 +36,7 @@ from rtaudio.nn.torch.denoise_stream import AUDIO, DTYPES, DenoiseStream
 from rtaudio.nn.weights import find_weights, list_models, load_weights
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import time_calls, time_stage
+from rtaudio.stream.worker import IDLE_S
 
 Floats = NDArray[np.float32]
 
@@ -42,6 +44,8 @@ RESULTS = Path(__file__).parent / "results"
 HOP_GOAL_US, STREAMS_GOAL = 100.0, 50_000
 ONE_STREAM = "one stream, paced p99 µs, host to host"
 HOPS, QUICK_HOPS = 1500, 300
+OTHER_HOPS = 500
+"""Of ways that live audio does not take, which need no tail."""
 INAUDIBLE_DB = 60.0
 """Narrow types count where their error lies that far below the sound: as deep as a good room's silence."""
 
@@ -83,7 +87,6 @@ class Bench:
             "dtype": PRODUCTS[kind][0],
             "audio": given.audio,
             "transform": "fft",
-            "compiler": given.compiler,
         }
 
     def error_db(self, kind: str) -> float:
@@ -104,47 +107,64 @@ def denoised(stream: DenoiseStream, x: Floats) -> Floats:
     return out
 
 
+LIVE = "our kernels, launched ahead (live)"
+
+
+def ways(compiler: str) -> dict[str, dict[str, Any]]:
+    """Ways to run a hop, by options of `DenoiseStream`."""
+    return {
+        LIVE: {},
+        "our kernels": {},
+        "CUDA graph of torch's operations": {"own_kernels": False},
+        "CUDA graph of torch.compile's": {"own_kernels": False, "compiler": compiler},
+        "torch's operations, one by one": {"own_kernels": False, "graph": False},
+    }
+
+
 def one_stream(bench: Bench) -> None:
     """A table of ways to run one stream's hop; the first is what live denoising runs."""
-    report, compiler = bench.report, bench.options.compiler
-    columns = ["", "pace", "p50 µs", "p99", "p99.9", "max", "error"]
+    report, first = bench.report, bench.model == bench.options.model[0]
+    columns = ["", "pace", "hops", "p50 µs", "p99", "p99.9", "max", "error"]
     hop_ns = round(1e9 * bench.config.hop_length / bench.config.sample_rate)
-    title = f"{bench.model}, one stream, a hop of {hop_ns / 1e6:g} ms, host to host, {bench.hops} hops"
+    title = f"{bench.model}, one stream, a hop of {hop_ns / 1e6:g} ms, host to host"
     table = report.table(title, columns)
     x = sound(bench.hops, 1, bench.config.hop_length)
     expected = time_stage(bench.native(), x[:, 0])[1]
-    ways: dict[str, dict[str, Any]] = {
-        "CUDA graph (live)": {},
-        "CUDA graph, STFT by FFT": {"transform": "fft"},
-        "CUDA graph of torch.compile": {"compiler": compiler},
-        "torch.compile, no graph": {"compiler": compiler, "graph": False},
-        "torch eager, no graph": {"graph": False},
-    }
     p99 = float("nan")
-    for name, options in ways.items():
+    for name, options in ways(bench.options.compiler).items():
+        if not (first or name == LIVE):
+            continue
         stream = built(bench, name, **options)
         if stream is None:
-            table.row(name, "paced", *[None] * 5)
+            table.row(name, "paced", *[None] * 6)
             continue
         error = float(np.abs(denoised(stream, x)[:, 0] - expected).max())
+        hops = bench.hops if name == LIVE else min(bench.hops, OTHER_HOPS)
         for pace, period in (("warm", 0), ("paced", hop_ns)):
-            row = percentiles(time_process(stream, x[:, 0], period))
-            table.row(name, pace, *row, error)
-        p99 = row[1] if not options else p99
+            row = percentiles(time_process(stream, x[:hops, 0], period, ahead=name == LIVE))
+            table.row(name, pace, hops, *row, error)
+        p99 = row[1] if name == LIVE else p99
     for pace, period in (("warm", 0), ("paced", hop_ns)):
-        table.row("native, on the CPU", pace, *percentiles(time_stage(bench.native(), x[:, 0], period)[0]), 0)
+        row = percentiles(time_stage(bench.native(), x[:, 0], period)[0])
+        table.row("native, on the CPU", pace, bench.hops, *row, 0)
     report.show(table)
     report.goal(f"{bench.model}: {ONE_STREAM}", measured(bench, p99), HOP_GOAL_US)
 
 
-def time_process(stream: DenoiseStream, x: Floats, period_ns: int) -> NDArray[np.float64]:
-    """Microseconds of `process` for each row of `x`."""
+def time_process(stream: DenoiseStream, x: Floats, period_ns: int, *, ahead: bool) -> NDArray[np.float64]:
+    """Microseconds of `process` for each row of `x`; `ahead`: hops are launched between, as a worker does."""
     out = np.empty(stream.out_spec.shape, np.float32)
 
     def hop(k: int) -> None:
         stream.process(x[k], out)
 
-    return time_calls([hop], len(x), period_ns).compute_us
+    def prepare(k: int = 0) -> None:
+        if ahead:
+            stream.prepare()
+
+    times = time_calls([hop], len(x), period_ns, begin=prepare, check=prepare, nap_s=IDLE_S)
+    stream.settle()
+    return times.compute_us
 
 
 def built(bench: Bench, name: str, **options: Any) -> DenoiseStream | None:
@@ -174,11 +194,8 @@ def many_streams(bench: Bench) -> None:
         f"bus, GB/s: {bus.to_device:.1f} to the device, {bus.to_host:.1f} back, "
         f"{bus.each_of_both:.1f} each way at once"
     )
-    if built(bench, "streams without torch.compile", **bench.many("float32"), streams=options.chunk) is None:
-        options.compiler = None
     best = 0
     for kind in options.products:
-        torch.compiler.reset()  # it refuses to compile the same code for a ninth kind of stream
         with Precision(PRODUCTS[kind][1]):
             rate = measure_products(bench.device, DTYPES[PRODUCTS[kind][0]], 256 if small else 8192)
             error_db = bench.error_db(kind)
@@ -234,7 +251,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--products", type=products, default=["float32", "float16"], help=f"of {', '.join(PRODUCTS)}"
     )
     parser.add_argument("--audio", choices=tuple(AUDIO), default="float32", help="samples in host memory")
-    parser.add_argument("--chunk", type=count, default=6400, help="streams in a graph: L2-sized")
+    parser.add_argument("--chunk", type=count, default=6400, help="streams in a graph")
     parser.add_argument("--most", type=count, default=256_000, help="streams to try")
     parser.add_argument("--compiler", default="inductor", help="backend of torch.compile")
     return parser.parse_args(arguments)

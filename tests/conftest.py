@@ -7,6 +7,9 @@ import tempfile
 
 import pytest
 
+if not shutil.which("nvidia-smi"):
+    os.environ["TRITON_INTERPRET"] = "1"  # a GPU's kernels on the CPU; read when Triton is imported
+
 from rtaudio.tasks import enrol
 from tests.tone_words import embedding_model, fit_tone, tone_model, vad_model
 

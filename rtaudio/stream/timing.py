@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +149,8 @@ class CallTimer:
     - calls: each is called as `call(k)` for hops k = 0, 1, … of a run.
     - check: called after each hop, outside its time; raises where what came out can't be used.
     - begin: called first on the thread of each run.
+    - nap_s: between paced hops it sleeps for so long at a time, as a worker does that looks for work;
+      by default all the time there is.
 
     What any of them raises ends the run and is kept in `error`. `busy_since`, `so_far` and `stop` are
     for another thread, which alone can tell that a call hangs.
@@ -157,8 +161,10 @@ class CallTimer:
         calls: Sequence[Callable[[int], object]],
         check: Callable[[int], None] = lambda k: None,
         begin: Callable[[], None] = lambda: None,
+        nap_s: float = math.inf,
     ) -> None:
         self.error: Exception | None = None
+        self._nap_s = nap_s
         self._calls, self._check, self._begin, self._stopped = tuple(calls), check, begin, False
         self._marks, self._period_ns, self._done = np.zeros((0, len(calls) + 2), np.int64), 0, 0
 
@@ -195,8 +201,8 @@ class CallTimer:
         due = clock()
         while self._done < n_hops and not self._stopped:
             at, due = self._done * width, due + period_ns
-            if period_ns:
-                time.sleep(max(due - clock(), 0) / 1e9)
+            while period_ns and (left_s := (due - clock()) / 1e9) > 0:
+                time.sleep(min(left_s, self._nap_s))
             marks[at + 1] = clock()
             for i, call in enumerate(calls, at + 2):
                 call(self._done)
@@ -206,9 +212,14 @@ class CallTimer:
             self._done += 1
 
 
-def time_calls(calls: Sequence[Callable[[int], object]], n_hops: int, period_ns: int = 0) -> HopTimes:
-    """Make the calls `call(k)` one after the other for hops k = 0 .. n_hops - 1, timed as native ones are."""
-    timer = CallTimer(calls)
+def time_calls(
+    calls: Sequence[Callable[[int], object]], n_hops: int, period_ns: int = 0, **options: Any
+) -> HopTimes:
+    """Make the calls `call(k)` one after the other for hops k = 0 .. n_hops - 1, timed as native ones are.
+
+    `options` are those of `CallTimer`.
+    """
+    timer = CallTimer(calls, **options)
     times = timer.run(n_hops, period_ns)
     if timer.error is not None:
         raise timer.error

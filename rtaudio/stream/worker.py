@@ -30,7 +30,9 @@ class WorkerStage(NativeStage):
     result is the same as live whenever the worker is in time.
 
     A stage that raises ends its worker, not the stream: dry sound goes on, and `failure` says why.
-    One with a method `abort` is told to give up when the worker shall stop. One with an attribute `hop`
+    One with a method `abort` is told to give up when the worker shall stop. One with methods `prepare` and
+    `settle` has the first called when all hops that came are done, and the second when the worker ends, both
+    on its thread. One with an attribute `hop`
     finds the number of its hop there: hops that were too many for it count as well, and where the engine
     resets the pipeline in mid-stream, the count goes on.
 
@@ -178,9 +180,14 @@ class WorkerStage(NativeStage):
 
     def _run(self, stop: threading.Event) -> None:
         try:
+            prepare = getattr(self.inner, "prepare", _nothing)
+            prepare()
             while not stop.is_set():
-                if not self._work_off():
+                if self._work_off():
+                    prepare()
+                else:
                     stop.wait(IDLE_S)
+            getattr(self.inner, "settle", _nothing)()
         except Exception as error:
             if not stop.is_set():
                 self.failure = error
@@ -201,6 +208,10 @@ class WorkerStage(NativeStage):
             self._out.push(result)
             worked = True
         return worked
+
+
+def _nothing() -> None:
+    pass
 
 
 def _room(hop_length: int, delay_hops: int) -> int:

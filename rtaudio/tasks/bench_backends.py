@@ -17,6 +17,7 @@ from rtaudio.nn.weights import Weights
 from rtaudio.stream.batch import batched
 from rtaudio.stream.stage import NativeStage, Samples, Stage
 from rtaudio.stream.timing import CallTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
+from rtaudio.stream.worker import IDLE_S
 from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
 from rtaudio.tasks.denoise import denoise_stages
 
@@ -100,10 +101,19 @@ class NativeBackend:
         return overhead_ns(len(self.stages))
 
 
+class Preparing(Protocol):
+    """Has work to do between hops."""
+
+    def prepare(self) -> None: ...
+
+    def settle(self) -> None: ...
+
+
 class CallBackend:
     """Python calls in a row, a stage each, the last of which leaves its result in `out`.
 
-    They hold the interpreter's lock. Infinity or NaN in `out` is an error.
+    They hold the interpreter's lock. Infinity or NaN in `out` is an error. With `ahead`, that is prepared
+    before each hop and settled after the last, as a worker does it (`rtaudio.stream.worker`).
     """
 
     gil_free = False
@@ -115,9 +125,12 @@ class CallBackend:
         calls: Sequence[Callable[[int], object]],
         out: Samples,
         begin: Callable[[], None] = lambda: None,
+        ahead: Preparing | None = None,
     ) -> None:
-        self.name, self.stages, self._out, self._done = name, stages, out, 0
+        self.name, self.stages, self._out, self._done, self._ahead = name, stages, out, 0, ahead
         self._timer = CallTimer(calls, self._check, begin)
+        if ahead:
+            self._timer = CallTimer(calls, self._check, ahead.prepare, nap_s=IDLE_S)
 
     @property
     def error(self) -> Exception | None:
@@ -130,11 +143,15 @@ class CallBackend:
     def run(self, n_hops: int, period_ns: int) -> HopTimes:
         times = self._timer.run(n_hops, period_ns)
         self._done += len(times.marks)
+        if self._ahead:
+            self._ahead.settle()
         return times
 
     def _check(self, k: int) -> None:
         if not np.isfinite(self._out).all():
             raise not_finite(self._done + k)
+        if self._ahead:
+            self._ahead.prepare()
 
     def so_far(self) -> HopTimes:
         return self._timer.so_far()
@@ -146,10 +163,13 @@ class CallBackend:
         return call_overhead_ns(len(self.stages))
 
 
-def stage_backend(name: str, stage: Stage, hops: Samples, what: str = "model") -> CallBackend:
+def stage_backend(
+    name: str, stage: Stage, hops: Samples, what: str = "model", ahead: Preparing | None = None
+) -> CallBackend:
     """A stage in Python as a whole."""
     out = np.zeros(stage.out_spec.shape, np.float32)
-    return CallBackend(name, (what,), [lambda k: stage.process(hops[k % len(hops)], out)], out)
+    calls = [lambda k: stage.process(hops[k % len(hops)], out)]
+    return CallBackend(name, (what,), calls, out, ahead=ahead)
 
 
 Part = Callable[[Samples, Samples], None]
@@ -244,7 +264,7 @@ def _gpu(weights: Weights, hops: Samples) -> Backend:
     from rtaudio.nn.torch.denoise_stream import DenoiseStream
 
     stream = DenoiseStream.from_weights(weights, device=cuda_device())
-    return stage_backend("torch, cuda", stream, hops, "hop, host to host")
+    return stage_backend("torch, cuda", stream, hops, "hop, host to host", ahead=stream)
 
 
 Builders = Mapping[str, Callable[[Weights, Samples], Backend]]

@@ -30,6 +30,12 @@ class FollowingStream:
         self.stream.floor[0] = self.leader.arena["floor"]
         self.stream.process(x, out)
 
+    def prepare(self) -> None:
+        self.stream.prepare()
+
+    def settle(self) -> None:
+        self.stream.settle()
+
     def reset(self) -> None:
         self.stream.reset()
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
+import gc
+import sys
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 
@@ -27,6 +32,23 @@ class Runner(Protocol):
 
     def run(self, work: Step) -> None:
         """Do `work` between two steps, and wait for it."""
+
+    def launch_ahead(self, go: int, done: int, turn: int) -> bool:
+        """Launch a step that begins when the word at address `go` is `turn`, and sets that at `done` at its
+        end; words of 32 bits, pinned. False where that can't be."""
+
+
+@functools.cache
+def _driver() -> ctypes.CDLL | None:
+    """CUDA's driver, for what torch doesn't pass on: streams that wait for a word in memory."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        for name in ("cuStreamWaitValue32_v2", "cuStreamWriteValue32_v2"):
+            function = getattr(driver, name)
+            function.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint]
+    except (OSError, AttributeError):
+        return None
+    return driver
 
 
 def cuda_device(purpose: str = "device cuda") -> torch.device:
@@ -59,6 +81,18 @@ def wait_until(
             sleep(nap_s)
 
 
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage is collected: where that frees another graph, it spoils the one that is being captured."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 class CpuRunner:
     """Calls the step, on one thread: for a hop, handing work to others costs more than it saves."""
 
@@ -75,6 +109,9 @@ class CpuRunner:
     def run(self, work: Step) -> None:
         work()
 
+    def launch_ahead(self, go: int, done: int, turn: int) -> bool:
+        return False
+
 
 class CudaRunner:
     """Runs the step on a CUDA stream of its own: as one graph, or op by op without `graph`."""
@@ -90,7 +127,7 @@ class CudaRunner:
         self._call = step
         if graph:
             captured = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(captured, stream=self._stream):
+            with _no_collection(), torch.cuda.graph(captured, stream=self._stream):
                 step()
             self._call = captured.replay
 
@@ -107,17 +144,23 @@ class CudaRunner:
             work()
         self._stream.synchronize()
 
+    def launch_ahead(self, go: int, done: int, turn: int) -> bool:
+        driver, stream = _driver(), self._stream.cuda_stream
+        at_least, plain = 0, 0  # CU_STREAM_WAIT_VALUE_GEQ, CU_STREAM_WRITE_VALUE_DEFAULT
+        if driver is None or driver.cuStreamWaitValue32_v2(stream, go, turn, at_least) != 0:
+            return False
+        with torch.cuda.stream(self._stream):
+            self._call()
+        if driver.cuStreamWriteValue32_v2(stream, done, turn, plain) != 0:
+            raise DeviceError("device cuda: the driver launched a hop that nobody would hear the end of")
+        return True
+
 
 def make_runner(step: Step, device: torch.device, *, graph: bool = True) -> Runner:
     """What runs `step` on `device`. On a GPU the step has run a few times when this returns."""
     return CudaRunner(step, device, graph=graph) if device.type == "cuda" else CpuRunner(step)
 
 
-def compiled(function: Callable[..., None], backend: str, *, one_row: bool) -> Callable[..., None]:
-    """`function` compiled whole by `torch.compile`, for fixed shapes; it takes up to a minute.
-
-    With `one_row`, Inductor makes products with a single row loops, fused with what is around them.
-    """
-    tune = one_row and backend == "inductor"
-    tuning: dict[str, Any] = {"options": {"coordinate_descent_tuning": True}} if tune else {}
-    return torch.compile(function, backend=backend, fullgraph=True, dynamic=False, **tuning)
+def compiled(function: Callable[..., None], backend: str) -> Callable[..., None]:
+    """`function` compiled whole by `torch.compile`, for fixed shapes; it takes up to a minute."""
+    return torch.compile(function, backend=backend, fullgraph=True, dynamic=False)

@@ -5,7 +5,8 @@ on a GPU each costs microseconds however small it is:
 
 - A block's two convolutions are linear, so they are one matrix over `kernel_size` frames. All but
   the newest frame are known before the hop comes: their part is one product for all blocks.
-- Past frames lie in rings, read and written by index: nothing is ever shifted.
+- Past frames lie in rings, read and written by index: nothing is ever shifted. All streams' slots are rows
+  of one matrix for that, since whole rows are what gathers and scatters are quickest with.
 - Squaring the spectrum and weighting its bands is one product over real and imaginary parts.
 - What it computes on its way lies in buffers made once (`Work`): no operation of a hop takes memory, but
   those of `FftTransform`, for themselves.
@@ -40,7 +41,8 @@ class HopState:
 
     - history, overlap: `(B, n_fft - hop_length)` samples heard, and samples not yet complete.
     - level: `(B, 2)` float64, running mean of the log level and the weight it has gathered.
-    - past: `(B, slots, channels)`, a ring per block of the frames its convolution still needs.
+    - past: `(B, slots, channels)`, a ring per block of the frames its convolution still needs; and a slot
+      that is never read, for frames that are not to be kept.
     - gated: `(B, mingrus, channels)`, states of the minGRUs.
     - hidden, cell: `(B, hidden)`, of no size where there is no LSTM.
     - position: `()` int64, hops so far; where in their rings all streams are.
@@ -74,6 +76,7 @@ class Work:
     mean: Tensor
     features: Tensor
     slots: Tensor
+    rows: Tensor
     known: Tensor
     sums: Tensor
     frames: Tensor
@@ -95,14 +98,14 @@ class Work:
     size: Tensor
     limit: Tensor
     good: Tensor
-    before: Tensor
+    new_rows: Tensor
 
 
 @dataclass
 class Heard:
     """What a hop adds to a `HopState`: new values, and of `past` the newest frames and their slots.
 
-    - frames: `(B, blocks, channels)`; slots: `(blocks,)` int64.
+    - frames: `(blocks, B, channels)`; slots: `(blocks, 1)` int64.
     """
 
     history: Tensor
@@ -151,7 +154,7 @@ class DenoiseHop:
         self._zero, self._one, self._largest = number(0.0), number(1.0), number(LARGEST)
         self._next = number(1, dtype=torch.int64)
         self._block_now, self._block_past, self._block_bias = (
-            put(stack, device, dtype) for stack in _blocks(config, tensors)
+            put(stack, device, dtype) for stack in block_matrices(config, tensors)
         )
         mingrus = range(config.n_mingrus)
         if config.n_mingrus:
@@ -167,7 +170,11 @@ class DenoiseHop:
             put(tensors[name].T, device, dtype)
             for name in ("inp.weight", "inp.bias", "out.weight", "out.bias")
         )
-        self._lags, self._sizes, self._offsets = (put(indices, device) for indices in _rings(config))
+        lags, sizes, offsets = ring_places(config)
+        self._lags, self._sizes, self._offsets = (put(indices, device) for indices in (lags, sizes, offsets))
+        self._n_slots = int(sizes[: len(config.dilations)].sum()) + 1
+        self._first_rows = put(np.arange(streams) * self._n_slots, device)
+        self._unread = put(np.arange(streams) * self._n_slots + self._n_slots - 1, device)
         self.work = _work(config, streams, dtype, device)
 
     @property
@@ -191,12 +198,11 @@ class DenoiseHop:
         """State of streams that have heard nothing."""
         config, streams, zeros = self.config, self.streams, functools.partial(torch.zeros, device=self.device)
         samples = config.n_fft - config.hop_length
-        slots = int(self._sizes[: len(config.dilations)].sum())
         return HopState(
             history=zeros(streams, samples),
             overlap=zeros(streams, samples),
             level=zeros(streams, 2, dtype=torch.float64),
-            past=zeros(streams, slots, config.channels, dtype=self.dtype),
+            past=zeros(streams, self._n_slots, config.channels, dtype=self.dtype),
             gated=zeros(streams, config.n_mingrus, config.channels),
             hidden=zeros(streams, config.hidden, dtype=self.dtype),
             cell=zeros(streams, config.hidden),
@@ -235,8 +241,9 @@ class DenoiseHop:
         work, blocks = self.work, len(self.config.dilations)
         slots = torch.sub(state.position, self._lags, out=work.slots)
         slots.remainder_(self._sizes).add_(self._offsets)
-        known = torch.index_select(state.past, 1, slots[blocks:], out=work.known)
-        known = known.view(self.streams, blocks, -1).transpose(0, 1)
+        torch.add(slots[blocks:].view(blocks, 1, -1), self._first_rows.unsqueeze(1), out=work.rows)
+        torch.index_select(state.past.flatten(0, 1), 0, work.rows.view(-1), out=work.known)
+        known = work.known.view(blocks, self.streams, -1)
         torch.baddbmm(self._block_bias, known, self._block_past, out=work.sums)
         x = torch.addmm(self._inp_bias, features, self._inp_weight, out=work.frames[0]).relu_()
         for k in range(blocks):
@@ -250,8 +257,8 @@ class DenoiseHop:
             x = torch.cat([hidden, x], 1, out=work.both)
         logits = torch.addmm(self._out_bias, x, self._out_weight, out=work.logits)
         gains = _cast(logits, work.gains).sigmoid_()
-        frames, gated = (part.transpose(0, 1) for part in (work.frames[:blocks], work.gated))
-        return gains, frames, slots[:blocks], gated, hidden, cell
+        newest = work.frames[:blocks], slots[:blocks].unsqueeze(1)
+        return gains, *newest, work.gated.transpose(0, 1), hidden, cell
 
     def _mingru(self, which: int, x: Tensor, h: Tensor) -> Tensor:
         """New state of a minGRU, in the net's dtype; `work.gated` has it in float32."""
@@ -283,9 +290,9 @@ class DenoiseHop:
             kept: Tensor = getattr(state, name)
             torch.where(good, getattr(heard, name), kept, out=kept)
         torch.where(good.unsqueeze(2), heard.gated, state.gated, out=state.gated)
-        before = torch.index_select(state.past, 1, heard.slots, out=work.before)
-        frames = torch.where(good.unsqueeze(2), heard.frames, before, out=before)
-        state.past.index_copy_(1, heard.slots, frames)
+        rows = torch.add(heard.slots, self._first_rows, out=work.new_rows)
+        torch.where(good.view(-1), rows, self._unread, out=rows)
+        state.past.flatten(0, 1).index_copy_(0, rows.view(-1), heard.frames.flatten(0, 1))
         state.position.add_(self._next)
         torch.where(good, y, self._zero, out=out)
 
@@ -313,7 +320,8 @@ def _work(config: DenoiseConfig, streams: int, dtype: torch.dtype, device: torch
         mean=double(streams, 1),
         features=net(streams, n_bands),
         slots=single(blocks + past, dtype=torch.int64),
-        known=net(streams, past, channels),
+        rows=single(blocks, streams, config.kernel_size - 1, dtype=torch.int64),
+        known=net(streams * past, channels),
         sums=net(blocks, streams, channels),
         frames=net(blocks + 1, streams, channels),
         added=net(streams, channels),
@@ -334,11 +342,11 @@ def _work(config: DenoiseConfig, streams: int, dtype: torch.dtype, device: torch
         size=single(streams, 1),
         limit=single(streams, 1),
         good=single(streams, 1, dtype=torch.bool),
-        before=net(streams, blocks, channels),
+        new_rows=single(blocks, streams, dtype=torch.int64),
     )
 
 
-def _blocks(config: DenoiseConfig, tensors: Tensors) -> tuple[NDArray[np.float64], ...]:
+def block_matrices(config: DenoiseConfig, tensors: Tensors) -> tuple[NDArray[np.float64], ...]:
     """Matrices of all blocks, inputs first: over the newest frame, over the ones before, and the bias.
 
     pointwise @ (sum of taps * frames + taps' bias) + bias, multiplied out in float64.
@@ -368,7 +376,7 @@ def _lstm(tensors: Tensors) -> tuple[NDArray[np.float32], ...]:
     return inputs, hidden, biases[0] + biases[1]
 
 
-def _rings(config: DenoiseConfig) -> tuple[NDArray[np.int64], ...]:
+def ring_places(config: DenoiseConfig) -> tuple[NDArray[np.int64], ...]:
     """Where frames lie in `past`, as lags, sizes, offsets: slot (position - lag) % size + offset.
 
     First, for each block, the slot to write; then, block by block and oldest first, those to read.

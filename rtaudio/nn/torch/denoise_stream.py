@@ -18,8 +18,10 @@ from torch import Tensor
 from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
-from rtaudio.nn.torch.cuda import compiled, make_runner
+from rtaudio.nn.torch.ahead import Ahead, settle_all
+from rtaudio.nn.torch.cuda import Step, compiled, make_runner
 from rtaudio.nn.torch.denoise_hop import DenoiseHop
+from rtaudio.nn.torch.one_stream import OneStreamHop, has_kernels
 from rtaudio.nn.torch.stft import TRANSFORMS
 from rtaudio.nn.weights import Weights, check_shapes
 from rtaudio.stream.stage import Samples, Spec
@@ -42,6 +44,8 @@ class DenoiseStream:
     - transform: how the STFT is done, one of TRANSFORMS; the default fits the number of streams.
     - compiler: a backend of `torch.compile`, "inductor" say; None runs torch's own operations.
     - graph: on a GPU, capture the hop and replay it; without, each operation is launched anew.
+    - own_kernels: run the hop by `OneStreamHop`. By default where it can be, one stream on a GPU, unless
+      another way is asked for by these options.
 
     Attributes, all views of host memory that the next hop reads:
 
@@ -63,17 +67,21 @@ class DenoiseStream:
         transform: str | None = None,
         compiler: str | None = None,
         graph: bool = True,
+        own_kernels: bool | None = None,
     ) -> None:
         if streams < 1:
             raise ConfigError(f"streams={streams} must be at least 1")
+        device = torch.device(device)
+        if own_kernels is None:
+            plain = (dtype, audio, transform, compiler, graph) == ("float32", "float32", None, None, True)
+            own_kernels = plain and streams == 1 and device.type == "cuda" and has_kernels(config)
         transform = transform or ("matrix" if streams <= FEW else "fft")
         _check_one_of(dtype=(dtype, DTYPES), audio=(audio, AUDIO), transform=(transform, TRANSFORMS))
         check_shapes(tensors, tensor_shapes(config))
         self._made_anew = functools.partial(
             type(self), config, tensors, streams, device=device, dtype=dtype, audio=audio,
-            transform=transform, compiler=compiler, graph=graph,
+            transform=transform, compiler=compiler, graph=graph, own_kernels=own_kernels,
         )  # fmt: skip
-        device = torch.device(device)
         self.config, self.streams, self.device = config, streams, device
         hop_length = config.hop_length
         self.in_spec = self.out_spec = Spec((hop_length,) if streams == 1 else (streams, hop_length))
@@ -86,10 +94,13 @@ class DenoiseStream:
         self.x, self.out = host["host_x"].numpy(), host["host_out"].numpy()
         self.strength, self.floor, self._active = host["host_controls"].numpy()[..., 0]
         self.strength[:], self._active[:] = 1, 1
+        self._own = OneStreamHop(config, tensors, device=device) if own_kernels else None
         self._compute = self._denoise
         if compiler:
-            self._compute = compiled(self._denoise, compiler, one_row=streams == 1)
+            self._compute = compiled(self._denoise, compiler)
+        settle_all()  # to capture a graph is to wait for all of the GPU's work
         self._runner = make_runner(self._step, device, graph=graph)
+        self._ahead = Ahead(self._runner, self.x, self.out, self._active, self._turn_back)
         self.reset()
 
     @classmethod
@@ -100,6 +111,8 @@ class DenoiseStream:
     def _step(self) -> None:
         """One hop: host to device, everything, device to host."""
         tensors = self._buffers
+        if self._own:
+            return self._own(self._state, tensors["host_x"], tensors["host_controls"], tensors["host_out"])
         tensors["x"].copy_(tensors["host_x"], non_blocking=True)
         tensors["controls"].copy_(tensors["host_controls"], non_blocking=True)
         self._compute()
@@ -122,13 +135,27 @@ class DenoiseStream:
 
     def launch(self) -> None:
         """Begin a hop on what is in `x`; returns while a GPU works on it."""
+        self._ahead.settle()
         self._runner.launch()
 
     def wait(self) -> None:
         """Return when the hop is in `out`: spin for a while, then sleep (`wait_until`)."""
         self._runner.wait()
 
+    def prepare(self) -> None:
+        """Launch the next hops now, to wait on the GPU for their samples; nothing where it can't (`Ahead`).
+
+        For whoever calls `process` for hops that come one by one, between them. At the end, `settle`.
+        """
+        self._ahead.prepare()
+
+    def settle(self) -> None:
+        """Let no hop wait on the GPU. `launch`, `reset`, `activate` and `clone` begin with it."""
+        self._ahead.settle()
+
     def process(self, x: Samples, out: Samples) -> None:
+        if len(self._ahead):
+            return self._ahead.process(x, out)
         self.x[...] = x
         self.launch()
         self.wait()
@@ -136,7 +163,7 @@ class DenoiseStream:
 
     def activate(self, stream: int) -> None:
         """Let a stream begin, new, with the next hop. Between hops, like `deactivate` and `reset`."""
-        self._runner.run(lambda: self._forget(stream))
+        self._run(lambda: self._forget(stream))
         self._active[stream] = 1
 
     def deactivate(self, stream: int) -> None:
@@ -145,7 +172,20 @@ class DenoiseStream:
 
     def reset(self) -> None:
         """Forget all sound of all streams; which are active stays."""
-        self._runner.run(lambda: self._forget(slice(None)))
+        self._run(lambda: self._forget(slice(None)))
+
+    def _run(self, work: Step) -> None:
+        """Between hops, with none waiting."""
+        self._ahead.settle()
+        self._runner.run(work)
+
+    def _turn_back(self, hops: int) -> None:
+        """So many hops had no samples: the rings are where they were before."""
+
+        def turn() -> None:
+            self._state.position.sub_(hops)
+
+        self._runner.run(turn)
 
     def _forget(self, streams: int | slice) -> None:
         for name, tensor in vars(self._state).items():
@@ -154,6 +194,7 @@ class DenoiseStream:
 
     def clone(self) -> DenoiseStream:
         """An independent object that goes on from this one's state. Between hops, like `reset`."""
+        self.settle()
         other = self._made_anew()
 
         def go_on() -> None:

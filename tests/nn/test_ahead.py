@@ -1,0 +1,175 @@
+"""Hops launched before their samples are there. On the CPU a thread stands in for the GPU that waits."""
+
+import ctypes
+import gc
+import queue
+import threading
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rtaudio.nn.torch import ahead  # noqa: E402
+from rtaudio.nn.torch.cuda import make_runner  # noqa: E402
+from rtaudio.nn.torch.denoise_stream import DenoiseStream  # noqa: E402
+from rtaudio.stream.worker import WorkerStage  # noqa: E402
+from tests.nn.test_denoise_stream import SMALL, copies, noise, random_tensors, run  # noqa: E402
+
+
+class Waiter:
+    """Runs what is launched in the order it is, in a thread; a step launched ahead when its turn has come."""
+
+    def __init__(self, step):
+        self.step, self.work, self.gate, self.steps = step, queue.Queue(), threading.Event(), 0
+        self.gate.set()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        torch.set_num_threads(1)
+        while True:
+            work, done = self.work.get()
+            work()
+            done.set()
+
+    def _put(self, work):
+        done = threading.Event()
+        self.work.put((work, done))
+        return done
+
+    def launch(self):
+        self.launched = self._put(self.step)
+
+    def wait(self):
+        assert self.launched.wait(10)
+
+    def run(self, work):
+        assert self._put(work).wait(10), "a hop waits for ever"
+
+    def launch_ahead(self, go, done, turn):
+        go, done = (ctypes.c_int32.from_address(address) for address in (go, done))
+
+        def hop():
+            while go.value < turn:
+                time.sleep(1e-4)
+            assert self.gate.wait(10)
+            self.step()
+            self.steps += 1
+            done.value = turn
+
+        self._put(hop)
+        return True
+
+
+@pytest.fixture
+def make(monkeypatch):
+    monkeypatch.setattr(
+        "rtaudio.nn.torch.denoise_stream.make_runner", lambda step, device, graph: Waiter(step)
+    )
+    return lambda: DenoiseStream(SMALL, random_tensors(SMALL))
+
+
+def expected(x):
+    return run(DenoiseStream(SMALL, random_tensors(SMALL)), x)
+
+
+def prepared(stream, x):
+    """`x` through the stream, with hops launched ahead of each."""
+    out = np.empty_like(x)
+    for source, target in zip(x, out, strict=True):
+        stream.prepare()
+        assert len(stream._ahead) == ahead.HOPS
+        stream.process(source[0], target[0])
+    return out
+
+
+def test_it_is_the_same_sound(make):
+    x = noise(60, 1)
+    np.testing.assert_array_equal(prepared(make(), x), expected(x))
+
+
+def test_ways_can_change_in_mid_stream(make):
+    x, stream = noise(60, 1), make()
+    parts = [prepared(stream, x[:20])]
+    stream.settle()
+    parts.append(run(stream, x[20:30]))
+    parts.append(prepared(stream, x[30:40]))
+    for hop in x[40:]:
+        stream.x[:] = hop
+        stream.launch()
+        stream.wait()
+        parts.append(stream.out.copy()[None])
+    np.testing.assert_array_equal(np.concatenate(parts), expected(x))
+
+
+def test_settling_changes_nothing_and_leaves_nothing(make):
+    x, stream = noise(30, 1), make()
+    prepared(stream, x)
+    stream.settle()  # one that waits after the last hop
+    before = copies(stream)
+    stream.prepare()
+    ran = stream._runner.steps
+    stream.settle()
+    assert stream._runner.steps == ran + ahead.HOPS
+    assert len(stream._ahead) == 0
+    for name, tensor in copies(stream).items():
+        assert torch.equal(tensor, before[name]), name
+    assert stream._active.all()
+
+
+def test_whatever_else_is_done_between_hops_does_not_wait_for_ever(make):
+    x, stream = noise(20, 1), make()
+    prepared(stream, x)
+    other = stream.clone()
+    np.testing.assert_array_equal(run(other, x), run(stream, x))
+    stream.prepare()
+    stream.reset()
+    np.testing.assert_allclose(prepared(stream, x), expected(x), atol=1e-6)
+    make()  # to capture another's graph is to wait for all of the GPU's work
+    assert len(stream._ahead) == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_samples_of_any_kind_and_late_hops(make, late, monkeypatch):
+    x, stream = noise(10, 1), make()
+    want = expected(x)
+    out = np.empty((10, 1, 2 * SMALL.hop_length))
+    if late:
+        monkeypatch.setattr(ahead, "SPIN_S", 0.0)
+    for source, target in zip(x, out, strict=True):
+        stream.prepare()
+        stream._runner.gate.clear()
+        threading.Timer(0.005 if late else 0, stream._runner.gate.set).start()
+        stream.process(source[0].astype(np.float64)[::1], target[0, ::2])
+    np.testing.assert_array_equal(out[..., ::2], want)
+
+
+def test_hops_of_a_stream_that_is_gone_wait_no_more(make):
+    stream = make()
+    stream.prepare()
+    runner = stream._runner
+    del runner.step.__self__._ahead, stream
+    gc.collect()
+    runner.run(lambda: None)
+    assert runner.steps == ahead.HOPS
+
+
+def test_where_the_device_cannot_wait_nothing_is_launched():
+    stream, x = DenoiseStream(SMALL, random_tensors(SMALL)), noise(3, 1)
+    stream.prepare()
+    assert len(stream._ahead) == 0
+    np.testing.assert_array_equal(run(stream, x), expected(x))
+    assert not make_runner(lambda: None, torch.device("cpu")).launch_ahead(0, 0, 1)
+
+
+def test_a_worker_prepares_hops_and_settles_at_its_end(make):
+    stream = make()
+    worker = WorkerStage(stream)
+    worker.start()
+    x = noise(1, 1)[0, 0]
+    super(WorkerStage, worker).process(x, np.empty_like(x))  # as the engine runs it
+    worker.stop()
+    assert worker.failure is None
+    assert stream._runner.steps >= ahead.HOPS
+    assert len(stream._ahead) == 0
