@@ -52,7 +52,7 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
         compute = told["compute_us"]
         made.append(
             [
-                "" if i else f"{info['cpu']}, {info['cores']} cores, {report['when'][:10]}",
+                "" if i else _machine(info, report["when"]),
                 title_of(told, report),
                 *(micro(compute[name]) for name in ("p50", "p99", "p99.9")),
                 micro(told["warm_us"]["p50"]),
@@ -62,6 +62,10 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
             ]
         )
     return made
+
+
+def _machine(info: dict[str, Any], when: str) -> str:
+    return ", ".join([info["cpu"], f"{info['cores']} cores", *filter(None, [info.get("gpu")]), when[:10]])
 
 
 def markdown(folder: Path = RESULTS) -> str:

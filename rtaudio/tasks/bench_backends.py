@@ -261,9 +261,9 @@ def _gpu(weights: Weights, hops: Samples) -> Backend:
     """A hop from host memory to host memory, as `rtaudio denoise --device cuda` runs it."""
     require("the backend torch", "gpu", "torch")
     from rtaudio.nn.torch.cuda import cuda_device
-    from rtaudio.nn.torch.denoise_stream import DenoiseStream
+    from rtaudio.nn.torch.denoise_stream import live_stream
 
-    stream = DenoiseStream.from_weights(weights, device=cuda_device())
+    stream = live_stream(weights, cuda_device())
     return stage_backend("torch, cuda", stream, hops, "hop, host to host", ahead=stream)
 
 

@@ -48,11 +48,11 @@ def on_gpu(model: str | Path, native: Pipeline) -> WorkerStage:
     """
     require("device cuda", "gpu", "torch")
     from rtaudio.nn.torch.cuda import cuda_device
-    from rtaudio.nn.torch.denoise_stream import DenoiseStream
+    from rtaudio.nn.torch.denoise_stream import live_stream
 
     device = cuda_device()
     try:
-        stream = DenoiseStream.from_weights(load_weights(find_weights(model)), device=device)
+        stream = live_stream(load_weights(find_weights(model)), device)
     except RuntimeError as error:  # out of memory, or a driver that does not fit: torch's own errors
         raise DeviceError(f"device cuda: {str(error).splitlines()[0]}") from error
     return behind_a_deadline(stream, native)

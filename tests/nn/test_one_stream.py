@@ -1,6 +1,7 @@
 """One stream's hop in our kernels equals the native net; by Triton's interpreter where there is no GPU."""
 
 import dataclasses
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("triton")
 
 from rtaudio.nn.denoise import NET_NAME, Denoiser  # noqa: E402
-from rtaudio.nn.torch.denoise_stream import DenoiseStream  # noqa: E402
+from rtaudio.nn.torch.denoise_stream import DenoiseStream, live_stream  # noqa: E402
 from rtaudio.nn.torch.one_stream import has_kernels, pad, padded  # noqa: E402
 from rtaudio.nn.weights import find_weights, list_models, load_weights  # noqa: E402
 from tests.nn.test_denoise_stream import SMALL, copies, make, native, noise, run  # noqa: E402
@@ -80,6 +81,21 @@ def test_an_inactive_stream_is_silent_and_remembers():
 def test_a_net_with_an_lstm_has_none():
     assert not has_kernels(SMALL)
     assert has_kernels(NO_LSTM)
+
+
+def test_without_a_compiler_torch_does_it(monkeypatch):
+    built, init = [], DenoiseStream.__init__
+
+    def fail(self, *arguments, own_kernels=None, **options):
+        built.append(own_kernels)
+        if own_kernels is None:
+            raise subprocess.CalledProcessError(1, "gcc")
+        init(self, *arguments, own_kernels=own_kernels, **options)
+
+    monkeypatch.setattr(DenoiseStream, "__init__", fail)
+    weights = load_weights(find_weights("cnn"))
+    assert live_stream(weights, torch.device("cpu"))._own is None
+    assert built == [None, False]
 
 
 def test_padding():

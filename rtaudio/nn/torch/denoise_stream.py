@@ -219,6 +219,17 @@ class DenoiseStream:
         return {**self._hop.constants, **scratch, **vars(self._state), **self._buffers}
 
 
+def live_stream(weights: Weights, device: torch.device) -> DenoiseStream:
+    """One stream the quickest way there is on `device`: of our kernels, or of torch's operations.
+
+    To compile kernels, Triton needs a C compiler and Python's headers, which not every machine has.
+    """
+    try:
+        return DenoiseStream.from_weights(weights, device=device)
+    except Exception:  # in as many ways as compilers fail; what is no compiler's fault fails again
+        return DenoiseStream.from_weights(weights, device=device, own_kernels=False)
+
+
 def _buffers(streams: int, hop_length: int, audio: torch.dtype, device: torch.device) -> dict[str, Tensor]:
     """Samples and controls (strength, floor, active), here and on the device.
 
