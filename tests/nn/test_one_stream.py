@@ -16,7 +16,7 @@ from rtaudio.nn.weights import find_weights, list_models, load_weights  # noqa: 
 from tests.nn.test_denoise_stream import SMALL, copies, make, native, noise, run  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-HOPS = 300 if torch.cuda.is_available() else 12  # the interpreter takes 0.3 s a hop
+HOPS = 300 if torch.cuda.is_available() else 8  # the interpreter takes 0.3 s a hop
 NO_LSTM = dataclasses.replace(SMALL, hidden=0)
 
 

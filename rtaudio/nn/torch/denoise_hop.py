@@ -17,105 +17,18 @@ Calling a `DenoiseHop` only reads state and samples; `DenoiseHop.remember` alone
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from rtaudio.nn.denoise import LSTM_PARTS
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
+from rtaudio.nn.torch.hop_buffers import Heard, HopState, make_work
+from rtaudio.nn.torch.hop_matrices import Tensors, block_matrices, lstm_matrices, ring_places
 from rtaudio.nn.torch.stft import TRANSFORMS, put
-
-Tensors = Mapping[str, NDArray[np.float32]]
 
 LARGEST = 3e38
 """The engine's bound, too: what is larger, or NaN, is no sound."""
-
-
-@dataclass
-class HopState:
-    """What `B` streams remember between hops.
-
-    - history, overlap: `(B, n_fft - hop_length)` samples heard, and samples not yet complete.
-    - level: `(B, 2)` float64, running mean of the log level and the weight it has gathered.
-    - past: `(B, slots, channels)`, a ring per block of the frames its convolution still needs; and a slot
-      that is never read, for frames that are not to be kept.
-    - gated: `(B, mingrus, channels)`, states of the minGRUs.
-    - hidden, cell: `(B, hidden)`, of no size where there is no LSTM.
-    - position: `()` int64, hops so far; where in their rings all streams are.
-    """
-
-    history: Tensor
-    overlap: Tensor
-    level: Tensor
-    past: Tensor
-    gated: Tensor
-    hidden: Tensor
-    cell: Tensor
-    position: Tensor
-
-
-@dataclass
-class Work:
-    """Where a hop of `B` streams computes, in the order it does; of no meaning to the next hop.
-
-    What other operations fill, too, is named for the first. Where the net's dtype is float32, `wide_`
-    and `narrow_` buffers lie idle: nothing must be cast.
-    """
-
-    frame: Tensor
-    spectrum: Tensor
-    squares: Tensor
-    power: Tensor
-    logs: Tensor
-    heard: Tensor
-    level: Tensor
-    mean: Tensor
-    features: Tensor
-    slots: Tensor
-    rows: Tensor
-    known: Tensor
-    sums: Tensor
-    frames: Tensor
-    added: Tensor
-    mixed: Tensor
-    wide_mixed: Tensor
-    gated: Tensor
-    narrow_gated: Tensor
-    gates: Tensor
-    wide_gates: Tensor
-    cell: Tensor
-    loud: Tensor
-    narrow_hidden: Tensor
-    both: Tensor
-    logits: Tensor
-    gains: Tensor
-    factors: Tensor
-    total: Tensor
-    size: Tensor
-    limit: Tensor
-    good: Tensor
-    new_rows: Tensor
-
-
-@dataclass
-class Heard:
-    """What a hop adds to a `HopState`: new values, and of `past` the newest frames and their slots.
-
-    - frames: `(blocks, B, channels)`; slots: `(blocks, 1)` int64.
-    """
-
-    history: Tensor
-    overlap: Tensor
-    level: Tensor
-    frames: Tensor
-    slots: Tensor
-    gated: Tensor
-    hidden: Tensor
-    cell: Tensor
 
 
 class DenoiseHop:
@@ -164,7 +77,7 @@ class DenoiseHop:
             )
         if config.hidden:
             self._lstm_input, self._lstm_hidden, self._lstm_bias = (
-                put(matrix, device, dtype) for matrix in _lstm(tensors)
+                put(matrix, device, dtype) for matrix in lstm_matrices(tensors)
             )
         self._inp_weight, self._inp_bias, self._out_weight, self._out_bias = (
             put(tensors[name].T, device, dtype)
@@ -175,7 +88,7 @@ class DenoiseHop:
         self._n_slots = int(sizes[: len(config.dilations)].sum()) + 1
         self._first_rows = put(np.arange(streams) * self._n_slots, device)
         self._unread = put(np.arange(streams) * self._n_slots + self._n_slots - 1, device)
-        self.work = _work(config, streams, dtype, device)
+        self.work = make_work(config, streams, dtype, device)
 
     @property
     def constants(self) -> dict[str, Tensor]:
@@ -300,91 +213,3 @@ class DenoiseHop:
 def _cast(x: Tensor, into: Tensor) -> Tensor:
     """`x` in the dtype of `into`: itself, or copied there."""
     return x if x.dtype == into.dtype else into.copy_(x)
-
-
-def _work(config: DenoiseConfig, streams: int, dtype: torch.dtype, device: torch.device) -> Work:
-    """Buffers for hops of so many streams."""
-    single = functools.partial(torch.zeros, device=device)
-    double = functools.partial(single, dtype=torch.float64)
-    net = functools.partial(single, dtype=dtype)
-    blocks, past = len(config.dilations), len(config.dilations) * (config.kernel_size - 1)
-    channels, hidden, n_bins, n_bands = config.channels, config.hidden, config.n_bins, config.n_bands
-    return Work(
-        frame=single(streams, config.n_fft),
-        spectrum=single(streams, n_bins, 2),
-        squares=single(streams, 2 * n_bins),
-        power=single(streams, n_bands),
-        logs=double(streams, n_bands),
-        heard=double(streams, 2),
-        level=double(streams, 2),
-        mean=double(streams, 1),
-        features=net(streams, n_bands),
-        slots=single(blocks + past, dtype=torch.int64),
-        rows=single(blocks, streams, config.kernel_size - 1, dtype=torch.int64),
-        known=net(streams * past, channels),
-        sums=net(blocks, streams, channels),
-        frames=net(blocks + 1, streams, channels),
-        added=net(streams, channels),
-        mixed=net(streams, 2 * channels),
-        wide_mixed=single(streams, 2 * channels),
-        gated=single(config.n_mingrus, streams, channels),
-        narrow_gated=net(streams, channels),
-        gates=net(streams, 4 * hidden),
-        wide_gates=single(streams, 4 * hidden),
-        cell=single(streams, hidden),
-        loud=single(streams, hidden),
-        narrow_hidden=net(streams, hidden),
-        both=net(streams, hidden + channels),
-        logits=net(streams, n_bins),
-        gains=single(streams, n_bins),
-        factors=single(streams, n_bins),
-        total=single(streams, config.n_fft),
-        size=single(streams, 1),
-        limit=single(streams, 1),
-        good=single(streams, 1, dtype=torch.bool),
-        new_rows=single(blocks, streams, dtype=torch.int64),
-    )
-
-
-def block_matrices(config: DenoiseConfig, tensors: Tensors) -> tuple[NDArray[np.float64], ...]:
-    """Matrices of all blocks, inputs first: over the newest frame, over the ones before, and the bias.
-
-    pointwise @ (sum of taps * frames + taps' bias) + bias, multiplied out in float64.
-    """
-    now, past, biases = [], [], []
-    for i in range(len(config.dilations)):
-        taps, taps_bias, mix, bias = (
-            tensors[f"blocks.{i}.{part}"].astype(np.float64)
-            for part in ("depthwise.weight", "depthwise.bias", "pointwise.weight", "pointwise.bias")
-        )
-        mix = mix[:, :, 0].T
-        frames = taps[:, 0].T[:, :, None] * mix  # (kernel_size, channels, channels), oldest first
-        now.append(frames[-1])
-        past.append(frames[:-1].reshape(-1, config.channels))
-        biases.append((taps_bias @ mix + bias)[None])
-    return np.stack(now), np.stack(past), np.stack(biases)
-
-
-def _lstm(tensors: Tensors) -> tuple[NDArray[np.float32], ...]:
-    """The LSTM's matrices, inputs first, and its bias; gates in the order i, f, o, g."""
-
-    def order(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        i, f, g, o = np.split(rows, 4)
-        return np.concatenate([i, f, o, g]).T
-
-    inputs, hidden, *biases = (order(tensors[f"lstm.{name}_l0"]) for name in LSTM_PARTS)
-    return inputs, hidden, biases[0] + biases[1]
-
-
-def ring_places(config: DenoiseConfig) -> tuple[NDArray[np.int64], ...]:
-    """Where frames lie in `past`, as lags, sizes, offsets: slot (position - lag) % size + offset.
-
-    First, for each block, the slot to write; then, block by block and oldest first, those to read.
-    A ring holds as many frames as its block reaches back: the oldest is read, then written over.
-    """
-    taps = config.kernel_size - 1
-    sizes = np.maximum(1, np.array(config.dilations) * taps)
-    offsets = np.cumsum(sizes) - sizes
-    lags = [0] * len(sizes) + [dilation * lag for dilation in config.dilations for lag in range(taps, 0, -1)]
-    both = (np.concatenate([value, value.repeat(taps)]) for value in (sizes, offsets))
-    return np.array(lags), *both

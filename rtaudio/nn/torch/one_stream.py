@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtaudio.nn.denoise_config import DenoiseConfig, erb_bands
-from rtaudio.nn.torch.denoise_hop import HopState, Tensors, block_matrices, ring_places
+from rtaudio.nn.torch.hop_buffers import HopState
+from rtaudio.nn.torch.hop_matrices import Tensors, block_matrices, ring_places
 from rtaudio.nn.torch.stft import MatrixTransform, put
 
 ROWS = 4
