@@ -23,6 +23,7 @@ class Waiter:
 
     def __init__(self, step):
         self.step, self.work, self.gate, self.steps = step, queue.Queue(), threading.Event(), 0
+        self.broken = False
         self.gate.set()
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -46,6 +47,10 @@ class Waiter:
 
     def run(self, work):
         assert self._put(work).wait(10), "a hop waits for ever"
+
+    def check(self):
+        if self.broken:
+            raise RuntimeError("the device is gone")
 
     def launch_ahead(self, go, done, turn):
         go, done = (ctypes.c_int32.from_address(address) for address in (go, done))
@@ -87,6 +92,19 @@ def prepared(stream, x):
 def test_it_is_the_same_sound(make):
     x = noise(60, 1)
     np.testing.assert_array_equal(prepared(make(), x), expected(x))
+
+
+def test_streams_side_by_side_of_int16(monkeypatch, make):
+    def streams():
+        return DenoiseStream(SMALL, random_tensors(SMALL), 3, audio="int16")
+
+    x = (noise(20, 3) * 3000).astype(np.int16)
+    out, stream = np.empty_like(x), streams()
+    for source, target in zip(x, out, strict=True):
+        stream.prepare()
+        stream.process(source, target)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(out, run(streams(), x))
 
 
 def test_ways_can_change_in_mid_stream(make):
@@ -143,6 +161,18 @@ def test_samples_of_any_kind_and_late_hops(make, late, monkeypatch):
         threading.Timer(0.005 if late else 0, stream._runner.gate.set).start()
         stream.process(source[0].astype(np.float64)[::1], target[0, ::2])
     np.testing.assert_array_equal(out[..., ::2], want)
+
+
+def test_a_device_that_is_gone_is_an_error_and_no_wait_for_ever(make):
+    stream, x = make(), noise(1, 1)
+    stream.prepare()
+    stream._runner.broken = True
+    stream._runner.gate.clear()
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        run(stream, x)
+    stream._runner.broken = False
+    stream._runner.gate.set()
+    stream.settle()
 
 
 def test_hops_of_a_stream_that_is_gone_wait_no_more(make):

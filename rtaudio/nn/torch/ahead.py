@@ -11,6 +11,7 @@ until the next hop comes, or `settle`. So only who asks for it, by `prepare`, ha
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtaudio.kernels.handover import DONE, GO, LAUNCHED, N_WORDS, hand_over
+from rtaudio.kernels.handover import DONE, GO, LAUNCHED, LOW, N_WORDS, hand_over
 from rtaudio.nn.torch.cuda import SPIN_S, Runner, wait_until
 from rtaudio.stream.stage import Samples
 
@@ -40,6 +41,8 @@ def settle_all() -> None:
 class Ahead:
     """Hops of a runner that are launched already.
 
+    Another thread may `settle` while one is at work, as `settle_all` does.
+
     - x, out: what the step reads and fills, contiguous samples in memory that the device sees.
     - active: of the stream, 0 while hops run that have no samples, which then change nothing but where in its
       rings it is.
@@ -57,7 +60,7 @@ class Ahead:
         self._runner, self._x, self._out, self._active, self._turn_back = runner, x, out, active, turn_back
         self._memory: Tensor = torch.zeros(N_WORDS, dtype=torch.int64, pin_memory=torch.cuda.is_available())
         self._words: NDArray[np.int64] = self._memory.numpy()
-        self._turn = 0
+        self._turn, self._lock = 0, threading.Lock()
         _all.add(self)
         weakref.finalize(self, _let_go, self._words)
 
@@ -67,17 +70,25 @@ class Ahead:
 
     def prepare(self) -> None:
         """Launch hops, up to HOPS. Does nothing where the device can't wait."""
-        while len(self) < HOPS:
-            address, turn = self._memory.data_ptr(), int(self._words[LAUNCHED]) + 1
-            if not self._runner.launch_ahead(address + 8 * GO, address + 8 * DONE, turn):
-                return
-            self._words[LAUNCHED] = turn
+        with self._lock:
+            while len(self) < HOPS:
+                address, turn = self._memory.data_ptr(), int(self._words[LAUNCHED]) + 1
+                if not self._runner.launch_ahead(address + 8 * GO, address + 8 * DONE, turn):
+                    return
+                self._words[LAUNCHED] = turn
 
-    def process(self, x: Samples, out: Samples) -> None:
-        """The next hop, which must be one that waits."""
+    def process(self, x: Samples, out: Samples) -> bool:
+        """The next hop, if one waits; whether one did."""
+        with self._lock:
+            waits = len(self) > 0
+            if waits:
+                self._process(x, out)
+            return waits
+
+    def _process(self, x: Samples, out: Samples) -> None:
         self._turn += 1
-        x = np.ascontiguousarray(x, np.float32)
-        plain = out.flags.c_contiguous and out.dtype == np.float32
+        x = np.ascontiguousarray(x, self._x.dtype)
+        plain = out.flags.c_contiguous and out.dtype == self._out.dtype
         done = hand_over(
             x.ctypes.data, self._x.ctypes.data, (out if plain else self._out).ctypes.data,
             self._out.ctypes.data, x.nbytes, self._words.ctypes.data, self._turn, round(SPIN_S * 1e9),
@@ -88,22 +99,26 @@ class Ahead:
             out[...] = self._out.reshape(out.shape)
 
     def _done(self) -> bool:
-        return _done_up_to(self._words, self._turn)
+        """Whether the hop is done. Raises the device's error where it will never be."""
+        done = _done_up_to(self._words, self._turn)
+        if not done:
+            self._runner.check()
+        return done
 
     def settle(self) -> None:
         """Let no hop wait: those that do are run at once, and change nothing."""
-        if not len(self):
-            return
-        active, empty = self._active.copy(), len(self)
-        self._active[:] = 0
-        self._words[GO] = self._turn = int(self._words[LAUNCHED])
-        wait_until(self._done)
-        self._active[:] = active
-        self._turn_back(empty)
+        with self._lock:
+            if empty := len(self):
+                active = self._active.copy()
+                self._active[:] = 0
+                self._words[GO] = self._turn = int(self._words[LAUNCHED])
+                wait_until(self._done)
+                self._active[:] = active
+                self._turn_back(empty)
 
 
 def _done_up_to(words: NDArray[np.int64], turn: int) -> bool:
-    return bool(words[DONE] == turn)
+    return bool(int(words[DONE]) & LOW == turn & LOW)
 
 
 def _let_go(words: NDArray[np.int64]) -> None:

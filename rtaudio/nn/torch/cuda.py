@@ -37,6 +37,9 @@ class Runner(Protocol):
         """Launch a step that begins when the word at address `go` is `turn`, and sets that at `done` at its
         end; words of 32 bits, pinned. False where that can't be."""
 
+    def check(self) -> None:
+        """Raise what has gone wrong on the device, if anything has."""
+
 
 @functools.cache
 def _driver() -> ctypes.CDLL | None:
@@ -112,6 +115,9 @@ class CpuRunner:
     def launch_ahead(self, go: int, done: int, turn: int) -> bool:
         return False
 
+    def check(self) -> None:
+        pass
+
 
 class CudaRunner:
     """Runs the step on a CUDA stream of its own: as one graph, or op by op without `graph`."""
@@ -154,6 +160,9 @@ class CudaRunner:
         if driver.cuStreamWriteValue32_v2(stream, done, turn, plain) != 0:
             raise DeviceError("device cuda: the driver launched a hop that nobody would hear the end of")
         return True
+
+    def check(self) -> None:
+        self._stream.query()
 
 
 def make_runner(step: Step, device: torch.device, *, graph: bool = True) -> Runner:

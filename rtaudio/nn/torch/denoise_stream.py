@@ -154,8 +154,8 @@ class DenoiseStream:
         self._ahead.settle()
 
     def process(self, x: Samples, out: Samples) -> None:
-        if len(self._ahead):
-            return self._ahead.process(x, out)
+        if self._ahead.process(x, out):
+            return
         self.x[...] = x
         self.launch()
         self.wait()
