@@ -19,7 +19,7 @@ from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Sa
 from rtaudio.errors import WeightsError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
 from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_negatives
-from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 
 DRAWS, QUICK_DRAWS = 6, 1
@@ -49,7 +49,7 @@ class Heard:
     @property
     def end_hop(self) -> int:
         """Where the word ends."""
-        return (round(LEAD_S * SAMPLE_RATE) + spoken_span(self.recording.wave)[1]) // HOP
+        return (round(LEAD_S * SAMPLE_RATE) + word_span(self.recording.wave)[1]) // HOP
 
 
 def head_scores(head: WordHead, embeddings: NDArray[np.float32], stride: int) -> NDArray[np.float32]:

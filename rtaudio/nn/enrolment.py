@@ -23,7 +23,7 @@ from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.files import whole
 from rtaudio.kernels.window import make_window
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
-from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import DIRECTORY, Weights, find_weights, load_weights
 from rtaudio.stream.offline import run_frames
 
@@ -123,7 +123,7 @@ def check_clip(wave: Samples) -> str | None:
     """What is wrong with a recording of a word at 16 kHz, in a few words; None where nothing is."""
     if not wave.size or not np.isfinite(wave).all():
         return "empty, or not a number in it"
-    start, end = spoken_span(wave)
+    start, end = word_span(wave)
     voice = wave[start:end]
     checks = (
         (10 * math.log10(float(np.mean(np.square(voice))) + 1e-12) < QUIETEST_DB, "too quiet"),
@@ -219,7 +219,7 @@ def word_windows(net: EmbeddingNet, clip: Samples, rng: np.random.Generator) -> 
 
 def _variants(clip: Samples, rng: np.random.Generator) -> Iterator[tuple[Samples, int]]:
     """The word after a pause, and its last sample, at each of SPEEDS and SNRS_DB."""
-    start, end = spoken_span(clip)
+    start, end = word_span(clip)
     level = float(np.sqrt(np.mean(np.square(clip[start:end]))))
     for speed in SPEEDS:
         times = np.arange(start, end, speed)

@@ -16,7 +16,7 @@ from rtaudio.dsp.spotter import NET_RATE, Spotter
 from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding import WordNet
 from rtaudio.nn.enrolment import check_clip, fit_word
-from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.stage import Samples
@@ -45,7 +45,7 @@ class Clip:
     @property
     def told(self) -> str:
         """Length and level of its voice."""
-        start, end = spoken_span(self.wave)
+        start, end = word_span(self.wave)
         voice = self.wave[start:end]
         level_db = 10 * math.log10(float(np.mean(np.square(voice))) + 1e-12)
         return f"{(end - start) / NET_RATE:.1f} s, {level_db:.0f} dBFS"
@@ -131,7 +131,7 @@ def _refuse_copies(clips: Sequence[Clip]) -> None:
     """Raise ConfigError where two recordings are one and the same, perhaps at another level."""
     shapes = []
     for clip in clips:
-        start, end = spoken_span(clip.wave)
+        start, end = word_span(clip.wave)
         voice = clip.wave[start:end]
         shapes.append(voice / (np.linalg.norm(voice) + 1e-12))
     for i, one in enumerate(shapes):

@@ -19,7 +19,7 @@ from rtaudio.nn.enrolment import (
     spread_of,
     tail_threshold,
 )
-from rtaudio.nn.spans import spoken_span
+from rtaudio.nn.spans import word_span
 from rtaudio.nn.speech import tensor_shapes
 from rtaudio.nn.weights import Weights
 from rtaudio.stream.offline import run_frames
@@ -158,6 +158,14 @@ def test_a_good_recording_has_nothing_wrong():
     assert check_clip(word(MELODY)) is None
 
 
+def test_a_click_after_the_word_is_no_part_of_it(weights, negatives):
+    pause, click = np.zeros(3 * RATE, np.float32), np.random.default_rng(0).uniform(-0.05, 0.05, 480)
+    clicked = np.concatenate([word(MELODY), pause, click.astype(np.float32), pause[:1600]])
+    assert check_clip(clicked) is None  # 4 s from the word's beginning to the click are too long
+    head = fit_word([clicked], false_accepts_per_hour=RATE_ASKED, weights=weights, negatives=negatives)
+    assert peak(head, weights, word(MELODY, 99)) > head.threshold
+
+
 def test_no_recording_and_no_rate_are_refused(weights, negatives):
     with pytest.raises(ConfigError, match="at least one"):
         fit_word([], weights=weights, negatives=negatives)
@@ -173,7 +181,7 @@ def test_noise_alone_gives_a_head_that_hardly_fires(weights, negatives):
 
 
 def test_the_span_of_a_word_is_found():
-    start, end = spoken_span(word(MELODY))
+    start, end = word_span(word(MELODY))
     assert abs(start - 0.5 * RATE) < 0.04 * RATE
     assert abs(end - 1.0 * RATE) < 0.04 * RATE
 
