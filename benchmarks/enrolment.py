@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.report import Report
 from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
 from rtaudio.errors import WeightsError
-from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
+from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, average_embedding
 from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_negatives
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
@@ -52,21 +52,14 @@ class Heard:
         return (round(LEAD_S * SAMPLE_RATE) + word_span(self.recording.wave)[1]) // HOP
 
 
-def head_scores(head: WordHead, embeddings: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+def head_scores(
+    head: WordHead, embeddings: NDArray[np.float32], stride: int, before: ArrayLike
+) -> NDArray[np.float32]:
     """Scores a hop, as `WordNet` gives them."""
-    padded = np.vstack([np.zeros((LAG * (TAPS - 1), embeddings.shape[1]), np.float32), embeddings])
+    padded = np.vstack([np.full((LAG * (TAPS - 1), embeddings.shape[1]), before, np.float32), embeddings])
     windows = np.hstack([padded[LAG * tap : LAG * tap + len(embeddings)] for tap in range(TAPS)])
     scores = 1 / (1 + np.exp(-np.clip(windows @ head.weight + head.bias, -60, 60)))
     return np.repeat(scores, stride).astype(np.float32)
-
-
-def missed_percent(head: WordHead, heard: Sequence[Heard], threshold: float, stride: int) -> float:
-    """Clips in which the smoothed score stays below the threshold about the word's end."""
-    detector, misses = Detector(), 0
-    for one in heard:
-        smooth = detector.smooth(head_scores(head, one.embeddings, stride))
-        misses += smooth[one.end_hop - 40 : one.end_hop + 80].max(initial=0.0) < threshold
-    return 100 * misses / max(len(heard), 1)
 
 
 def voices(heard: Sequence[Heard]) -> dict[str, list[Heard]]:
@@ -98,13 +91,21 @@ class Ground:
 
     def judge(self, head: WordHead) -> tuple[float, float]:
         """The threshold above all that is in the streams, and false accepts an hour at the head's own."""
-        detector, stride = Detector(), self.net.config.stride
-        smooths: list[Floats] = [detector.smooth(head_scores(head, x, stride)) for x in self.streams]
-        false = sum(detector.events(s, head.threshold).size for s in smooths) / self.hours
+        smooths = [self._smooth(head, x) for x in self.streams]
+        false = sum(Detector().events(s, head.threshold).size for s in smooths) / self.hours
         return max(float(s.max()) for s in smooths) + 1e-9, false
 
     def missed(self, head: WordHead, heard: Sequence[Heard], threshold: float) -> float:
-        return missed_percent(head, heard, threshold, self.net.config.stride)
+        """Percent of clips in which the smoothed score stays below the threshold about the word's end."""
+        misses = 0
+        for one in heard:
+            about = self._smooth(head, one.embeddings)[one.end_hop - 40 : one.end_hop + 80]
+            misses += about.max(initial=0.0) < threshold
+        return 100 * misses / max(len(heard), 1)
+
+    def _smooth(self, head: WordHead, embeddings: NDArray[np.float32]) -> Floats:
+        before = average_embedding(self.weights)
+        return Detector().smooth(head_scores(head, embeddings, self.net.config.stride, before))
 
 
 def untaught(data: Path) -> set[str]:

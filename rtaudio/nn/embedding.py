@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding_config import EmbeddingConfig
@@ -34,6 +34,12 @@ class EmbeddingNet(SpeechNet):
         return [Dense(tensors["out.weight"], tensors["out.bias"]), Unit(self.config.size)]
 
 
+def average_embedding(weights: Weights) -> ArrayLike:
+    """That of the negatives, as the card tells it: `(size,)`; 0 for weights whose card doesn't."""
+    average: ArrayLike = weights.card.get("average", 0.0)
+    return average
+
+
 @dataclass(frozen=True)
 class WordHead:
     """One enrolled word: a logistic function of the last `TAPS` embeddings.
@@ -53,23 +59,28 @@ class WordNet(EmbeddingNet):
     """Spectrum `(n_bins, 2)` at 16 kHz in, scores `(len(heads),)` of 0..1 out, once a hop. No delay.
 
     All words share one run of the embedding net; each adds one row of a small matrix.
+
+    - before: the embedding `(size,)` that stands for all before the first hop. That of average sound is
+      none of a word; zeros, which no sound has, were heard as "snowboy" at every start.
     """
 
-    def __init__(self, config: EmbeddingConfig, tensors: Tensors, heads: Sequence[WordHead]) -> None:
+    def __init__(
+        self, config: EmbeddingConfig, tensors: Tensors, heads: Sequence[WordHead], before: ArrayLike = 0.0
+    ) -> None:
         if not heads:
             raise ConfigError("a word net needs at least one word")
         for head in heads:
             if head.weight.shape != (TAPS * config.size,):
                 raise ConfigError(f"a head of shape {head.weight.shape} must have {(TAPS * config.size,)}")
-        self.heads = tuple(heads)
+        self.heads, self._before = tuple(heads), before
         super().__init__(config, tensors)
 
     @classmethod
     def from_weights(cls, weights: Weights, heads: Sequence[WordHead] = ()) -> Self:
-        return cls(cls.read_config(weights), weights.tensors, heads)
+        return cls(cls.read_config(weights), weights.tensors, heads, average_embedding(weights))
 
     def _head(self, tensors: Tensors) -> list[Layer]:
         rows = np.stack([head.weight for head in self.heads]).astype(np.float32)
         biases = np.array([head.bias for head in self.heads], np.float32)
-        lookback = Lookback(self.config.size, TAPS, LAG)
+        lookback = Lookback(self.config.size, TAPS, LAG, self._before)
         return [*super()._head(tensors), lookback, Dense(rows, biases, "sigmoid")]

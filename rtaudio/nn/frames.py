@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rtaudio.errors import ConfigError
 from rtaudio.kernels.frames import lookback_step, strided_step, unit_step
@@ -40,12 +41,18 @@ class Strided(NativeStage):
 
 
 class Lookback(Layer):
-    """`taps` frames in a row, `lag` frames apart, the newest last; `(size,)` in, `(taps * size,)` out."""
+    """`taps` frames in a row, `lag` frames apart, the newest last; `(size,)` in, `(taps * size,)` out.
 
-    def __init__(self, size: int, taps: int, lag: int = 1) -> None:
+    - before: what stands for the frames before the first, `(size,)` or one number.
+    """
+
+    def __init__(self, size: int, taps: int, lag: int = 1, before: ArrayLike = 0.0) -> None:
         if taps < 1 or lag < 1:
             raise ConfigError(f"taps={taps} and lag={lag} must be at least 1")
-        state = {"past": np.zeros(((taps - 1) * lag + 1, size), np.float32), "position": 0}
+        if np.shape(before) not in ((), (size,)):
+            raise ConfigError(f"before of shape {np.shape(before)} must have {(size,)}")
+        past = np.full(((taps - 1) * lag + 1, size), before, np.float32)
+        state = {"past": past, "position": 0}
         super().__init__(lookback_step.address, Arena((size, taps, lag), state=state), size, taps * size)
 
 

@@ -154,7 +154,8 @@ class EmbeddingLoop(SpeechLoop):
             streams.append(embed(native, np.concatenate([self._other(rng) for _ in range(count)])))
         digest = save_negatives(folder / NEGATIVES.name, streams)
         keywords = {said(clip) for clip in self.store.clips if said(clip) and self.hears(clip)}
-        return {"negatives_sha256": digest, "words": sorted(keywords)}
+        average = np.concatenate(streams).mean(0).round(4).tolist()
+        return {"negatives_sha256": digest, "average": average, "words": sorted(keywords)}
 
     def _other(self, rng: np.random.Generator) -> Samples:
         """Speech, phrases or noise as an item is heard; no keyword, or nobody could enrol that."""

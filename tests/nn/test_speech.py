@@ -7,15 +7,16 @@ import pytest
 
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError, WeightsError
-from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, WordNet
+from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, WordNet, average_embedding
 from rtaudio.nn.embedding_config import EmbeddingConfig
+from rtaudio.nn.enrolment import load_negatives
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.speech import Features, tensor_shapes
 from rtaudio.nn.speech_config import mel_bands
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.vad_config import VadConfig
-from rtaudio.nn.weights import load_weights, save_weights
+from rtaudio.nn.weights import Weights, find_weights, load_weights, save_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.tasks.demo import load_demo
 
@@ -154,11 +155,34 @@ def test_word_scores_are_logistic_functions_of_the_last_embeddings():
         np.testing.assert_allclose(scores[t], expected, atol=1e-5)
 
 
+def test_before_the_first_sound_a_word_hears_what_it_is_told():
+    config, spectra = EmbeddingConfig(), noisy_spectra(20)
+    tensors, (head,) = lively_tensors(config), word_heads(EmbeddingConfig(), 1)
+    before = np.random.default_rng(0).standard_normal(config.size).astype(np.float32) / 8
+    net = WordNet.from_weights(Weights("embedding", vars(config), tensors, {"average": before}), [head])
+    embeddings = run_frames(EmbeddingNet(config, tensors), spectra)
+    for _ in range(2):
+        net.reset()
+        scores = run_frames(net, spectra)
+        for t in range(1, config.stride * LAG):
+            window = np.concatenate([*[before] * (TAPS - 1), embeddings[t]])
+            expected = 1 / (1 + np.exp(-(head.weight @ window + head.bias)))
+            np.testing.assert_allclose(scores[t, 0], expected, atol=1e-5)
+
+
+def test_the_shipped_words_begin_with_average_sound():
+    weights = load_weights(find_weights("embedding"))
+    average = np.concatenate(load_negatives(weights).streams).mean(0)
+    np.testing.assert_allclose(average_embedding(weights), average, atol=0.01)
+
+
 def test_word_nets_that_cannot_work_are_refused():
     config = EmbeddingConfig()
     tensors = lively_tensors(config)
     with pytest.raises(ConfigError, match="at least one"):
         WordNet(config, tensors, [])
+    with pytest.raises(ConfigError, match=r"before of shape \(3,\)"):
+        WordNet(config, tensors, word_heads(config, 1), before=[0.0, 0.0, 1.0])
     with pytest.raises(ConfigError, match="shape"):
         WordNet(config, tensors, [WordHead(np.zeros(3, np.float32), 0.0, 0.5)])
 
