@@ -18,7 +18,7 @@ from benchmarks.report import Report
 from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
 from rtaudio.errors import WeightsError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, average_embedding
-from rtaudio.nn.enrolment import Negatives, check_clip, embed, fit_word, load_negatives
+from rtaudio.nn.enrolment import CAUTION, Negatives, check_clip, embed, fit_word, load_negatives
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 
@@ -80,10 +80,13 @@ class Ground:
     streams: list[NDArray[np.float32]]
     hours: float
 
-    def fit(self, clips: Sequence[Samples], shares: Sequence[float] | None = None) -> WordHead:
+    def fit(
+        self, clips: Sequence[Samples], shares: Sequence[float] | None = None, caution: float = CAUTION
+    ) -> WordHead:
         return fit_word(
             clips,
             shares=shares,
+            caution=caution,
             false_accepts_per_hour=FALSE_ACCEPTS_PER_HOUR,
             weights=self.weights,
             negatives=self.negatives,

@@ -10,8 +10,8 @@ import pytest
 if not shutil.which("nvidia-smi"):
     os.environ["TRITON_INTERPRET"] = "1"  # a GPU's kernels on the CPU; read when Triton is imported
 
-from rtaudio.tasks import enrol
-from tests.tone_words import embedding_model, fit_tone, tone_model, vad_model
+from rtaudio.tasks import enrol, synthetic
+from tests.tone_words import as_alike, embedding_model, fit_tone, tone_model, vad_model
 
 
 def pytest_configure(config):
@@ -36,6 +36,7 @@ def tones(tone_models, monkeypatch, tmp_path):
     """Those nets in place of the shipped ones, and no words of one's own; the folder for them."""
     monkeypatch.setattr("rtaudio.nn.weights.DIRECTORY", tone_models)
     monkeypatch.setattr(enrol, "fit_word", fit_tone)
+    monkeypatch.setattr(synthetic, "alike", as_alike(1.0))
     monkeypatch.setenv("RTAUDIO_WORDS", str(tmp_path / "words"))
     return tmp_path / "words"
 

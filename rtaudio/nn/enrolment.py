@@ -139,12 +139,14 @@ def fit_word(
     *,
     shares: Sequence[float] | None = None,
     false_accepts_per_hour: float = 0.5,
+    caution: float = CAUTION,
     weights: Weights | None = None,
     negatives: Negatives | None = None,
 ) -> WordHead:
     """A head for the word that the recordings (float32 at 16 kHz) say.
 
     - shares: what each recording counts for, beside the others; all the same unless given.
+    - caution: false accepts in other sound than the negatives for each that those have.
     - weights, negatives: of the embedding; the shipped ones unless given.
 
     Raises ConfigError where there is no recording, or one that `check_clip` objects to.
@@ -166,7 +168,7 @@ def fit_word(
     weight, bias = fit_discriminant(examples, negatives.spread, counts)
     scores = [windows @ weight + bias for windows in negatives.windows()]
     limits = {
-        rate: tail_threshold(scores, negatives.hours, rate / CAUTION)
+        rate: tail_threshold(scores, negatives.hours, rate / caution)
         for rate in (*RATES, false_accepts_per_hour)
     }
     limit = limits[false_accepts_per_hour]
@@ -188,22 +190,27 @@ def alike(
     *,
     weights: Weights | None = None,
     negatives: Negatives | None = None,
-) -> float:
-    """How alike two sets of recordings sound as words: -1 to 1, the cosine of their discriminants.
+) -> tuple[float, Floats]:
+    """How alike recordings and others, then each of the others, sound as words: -1 to 1.
+
+    That is the cosine of their discriminants.
 
     Said by others, five words that a net had never heard came to 0.28 to 0.81 (median 0.53) of synthesisers
     that say the same, and to 0.20 to 0.64 (median 0.32) of those that say another word.
     """
     weights = weights or load_weights(find_weights("embedding"))
     net, negatives = EmbeddingNet.from_weights(weights), negatives or load_negatives(weights)
-    other, rng = negatives.spread, np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     a, b = (
-        np.mean([word_windows(net, clip, rng).mean(0) for clip in some], axis=0) - other.mean
+        np.array([word_windows(net, clip, rng).mean(0, dtype=np.float64) for clip in some])
+        - negatives.spread.mean
         for some in (clips, others)
     )
-    metric = _regularised(other.covariance)
-    toward_a, toward_b = np.linalg.solve(metric, a), np.linalg.solve(metric, b)
-    return float(a @ toward_b / np.sqrt((a @ toward_a) * (b @ toward_b)))
+    word, rows = a.mean(0), np.vstack([b.mean(0), b])
+    towards = np.linalg.solve(_regularised(negatives.spread.covariance), np.vstack([word, rows]).T).T
+    lengths = np.sqrt(np.sum(rows * towards[1:], axis=1) * (word @ towards[0]))
+    cosines = rows @ towards[0] / lengths
+    return float(cosines[0]), cosines[1:]
 
 
 def word_windows(net: EmbeddingNet, clip: Samples, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from rtaudio.devices.file import AudioReader
 from rtaudio.dsp.spotter import NET_RATE, Spotter
 from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding import WordNet
-from rtaudio.nn.enrolment import check_clip, fit_word
+from rtaudio.nn.enrolment import CAUTION, check_clip, fit_word
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.offline import run_offline
@@ -113,13 +113,15 @@ def fitted(
     *,
     false_accepts: float,
     shares: Sequence[float] | None = None,
+    caution: float = CAUTION,
     **card: Any,
 ) -> UserWord:
-    """A word from recordings that were checked; `shares` as for `fit_word`, `card`: what else to note."""
+    """A word from recordings that were checked; options as for `fit_word`, `card`: what else to note."""
     head = fit_word(
         [clip.wave for clip in clips],
         shares=shares,
         false_accepts_per_hour=false_accepts,
+        caution=caution,
         weights=embedding,
     )
     made = datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,7 +12,7 @@ import soundfile as sf
 from rtaudio.devices.simulated import SimulatedDevice
 from rtaudio.engine.live import LiveEngine
 from tests.synthesisers import GOOD, install
-from tests.tone_words import say, script
+from tests.tone_words import as_alike, say, script
 
 RATE = 16000
 
@@ -30,9 +30,8 @@ def take(path, number, seconds=0.4, level=0.3):
 
 @pytest.fixture(autouse=True)
 def no_synthesiser(tmp_path, monkeypatch):
-    """None but those a test installs; what they say sounds like the recordings."""
+    """None but those a test installs."""
     install(tmp_path, monkeypatch)
-    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", lambda *_, **__: 1.0)
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def test_synthesisers_say_it_too_unless_told_otherwise(rtaudio, takes, tmp_path,
 
 def test_synthetic_speech_that_is_no_help_is_left_out(rtaudio, takes, tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, espeak_ng=GOOD, flite="exit 1")
-    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", lambda *_, **__: 0.2)
+    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", as_alike(0.2))
     code, out, err = rtaudio("enroll", "beep", "--from", *takes)
     assert code == 0
     assert_one_line(err, "'beep' doesn't go with your recordings", "left out")

@@ -89,9 +89,12 @@ def test_recordings_of_one_word_are_more_alike_than_those_of_two(weights, negati
     again = [word(MELODY, seed, seconds=0.6) for seed in range(3, 6)]
     other = [word((2000.0, 300.0, 300.0), seed) for seed in range(3)]
     known = {"weights": weights, "negatives": negatives}
-    assert alike(said, said, **known) == pytest.approx(1, abs=0.02)
-    assert alike(said, again, **known) > alike(said, other, **known) + 0.1
-    assert -1 <= alike(said, other, **known) <= 1
+    assert alike(said, said, **known)[0] == pytest.approx(1, abs=0.02)
+    assert alike(said, again, **known)[0] > alike(said, other, **known)[0] + 0.1
+    assert -1 <= alike(said, other, **known)[0] <= 1
+    _, (first, second) = alike(said, [again[0], other[0]], **known)
+    assert first == pytest.approx(alike(said, again[:1], **known)[0], abs=0.02)
+    assert first > second + 0.1
 
 
 def test_identical_clips_are_as_good_as_one(weights, negatives):
@@ -104,6 +107,15 @@ def test_the_same_recordings_give_the_same_head(weights, negatives):
     first, second = (fit_word([word(MELODY)], weights=weights, negatives=negatives) for _ in range(2))
     np.testing.assert_array_equal(first.weight, second.weight)
     assert first.bias == second.bias
+
+
+def test_half_the_caution_is_half_the_rate(weights, negatives):
+    asked = {"weights": weights, "negatives": negatives}
+    half, whole, rare = (
+        fit_word([word(MELODY)], false_accepts_per_hour=rate, caution=caution, **asked).bias
+        for rate, caution in ((20.0, 10.0), (20.0, 5.0), (10.0, 5.0))
+    )
+    assert half == rare < whole
 
 
 def test_fewer_false_accepts_ask_for_more(weights, negatives):

@@ -6,22 +6,27 @@ import soundfile as sf
 
 import rtaudio
 from rtaudio.errors import ConfigError, MissingLibraryError
+from rtaudio.nn.enrolment import CAUTION
 from rtaudio.tasks import enrol
 from rtaudio.tasks.enrol import Clip
 from rtaudio.tasks.synthetic import (
     EACH,
+    LIKENESS_POWER,
+    MADE_CAUTION,
     OWN,
+    OWN_SHARE,
     Check,
     check_installed,
     check_phrase,
     enrol_beside,
+    shares,
     synthesise,
     teach,
 )
 from rtaudio.tasks.words import save_word
 from rtaudio.training import synthesisers
 from tests.synthesisers import GOOD, RATE, install
-from tests.tone_words import fit_tone, say, script
+from tests.tone_words import as_alike, fit_tone, say, script
 
 
 def silent(*_):
@@ -81,7 +86,7 @@ def test_each_check_knows_only_what_was_not_left_out(tones, tmp_path, monkeypatc
     asked = []
 
     def fit(clips, *, shares, **options):
-        asked.append((len(clips), sum(shares[:-2])))
+        asked.append((len(clips), shares and sum(shares[:-2]), options["caution"]))
         return fit_tone(clips, shares=shares, **options)
 
     monkeypatch.setattr(enrol, "fit_word", fit)
@@ -90,8 +95,24 @@ def test_each_check_knows_only_what_was_not_left_out(tones, tmp_path, monkeypatc
     assert [check.left_out for check in taught.checks] == ["espeak-ng", "flite", OWN]
     assert taught.checks[-1] == Check(OWN, 2, 1)  # the head knows "low" alone
     n = 2 * EACH
-    assert [count for count, _ in asked] == [EACH + 2, EACH + 2, n, n + 2]
-    assert [share for _, share in asked] == pytest.approx([0.5, 0.5, 0.5 * (n - 2) / n, 0.5])
+    assert [count for count, _, _ in asked] == [EACH + 2, EACH + 2, n, n + 2]
+    made = 1 - OWN_SHARE
+    assert [share for _, share, _ in asked] == [
+        pytest.approx(made),
+        pytest.approx(made),
+        None,
+        pytest.approx(made),
+    ]
+    assert [caution for _, _, caution in asked] == [CAUTION, CAUTION, MADE_CAUTION, CAUTION]
+
+
+def test_synthetic_recordings_count_the_more_the_more_they_are_like_those_of_people():
+    counts = shares([0.8, 0.4, -0.2, 0.4], 2)
+    assert counts[4:] == pytest.approx([OWN_SHARE / 2] * 2)
+    assert sum(counts) == pytest.approx(1)
+    assert counts[0] == pytest.approx(2**LIKENESS_POWER * counts[1])
+    assert counts[1] == counts[3] > 1000 * counts[2]
+    assert shares([-0.1, -0.3], 1) == pytest.approx([(1 - OWN_SHARE) / 2] * 2 + [OWN_SHARE])
 
 
 def test_one_family_alone_can_not_be_checked(tones, tmp_path, monkeypatch):
@@ -139,7 +160,7 @@ def test_synthetic_speech_is_taken_where_it_is_alike_and_costs_no_recording(
     tones, tmp_path, monkeypatch, likeness, heard, taken
 ):
     install(tmp_path, monkeypatch, flite=GOOD)
-    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", lambda *_, **__: likeness)
+    monkeypatch.setattr("rtaudio.tasks.synthetic.alike", as_alike(likeness))
     answers = iter(heard)  # of the recordings alone, then of both
     for home in ("enrol", "synthetic"):
         monkeypatch.setattr(f"rtaudio.tasks.{home}.recognised", lambda *_: next(answers))
