@@ -151,7 +151,7 @@ class TinyVad(VadLoop):
 
 
 class TinyEmbedding(EmbeddingLoop):
-    held_out = ("stop",)
+    held_out = scored = ("stop",)
 
     def __init__(self, store, run):
         mix = dataclasses.replace(SMALL, n_frames=170)
@@ -273,6 +273,18 @@ def test_a_card_lists_what_a_net_heard_of_a_store(store):
         filter(TinyVad(store, RUN).hears, [*store.clips, dataclasses.replace(made, source="robots")])
     )
     assert "robots" not in {row["source"] for row in listed}
+
+
+def test_the_embedding_hears_neither_the_words_of_its_test_nor_those_it_is_chosen_with(store):
+    class Whole(TinyEmbedding):
+        held_out = EmbeddingLoop.held_out
+
+    clip = store.clips[0]
+    tested, chosen, heard = (
+        dataclasses.replace(clip, path=f"keywords/{word}/1") for word in ("amelia", "athena", "alexa")
+    )
+    loop = Whole(store, RUN)
+    assert [loop.hears(one) for one in (tested, chosen, heard)] == [False, False, True]
 
 
 def test_each_word_is_spoken_once_in_as_many_voices_as_asked(store, tmp_path, monkeypatch):
