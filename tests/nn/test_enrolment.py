@@ -64,7 +64,7 @@ def negatives(weights):
 
 
 MELODY = (400.0, 1200.0, 700.0)
-RATE_ASKED = 240.0  # an hour: four minutes of negatives can't say much about less
+RATE_ASKED = 20.0 * CAUTION  # an hour: four minutes of negatives can't say much about fewer than 20
 
 
 def peak(head, weights, wave):
