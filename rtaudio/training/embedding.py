@@ -3,8 +3,8 @@
 A word that nobody trained on is made of phones that everybody did. What is heard, and how, is in
 `rtaudio.training.utterances`.
 
-More steps are not better: the loss goes on falling while embeddings become the phones of the words that
-are trained on and nothing else, and words that nobody trained on are told apart worse.
+More steps are not better: after some thousand the loss goes on falling, but words that nobody trained on are
+told apart worse.
 """
 
 from __future__ import annotations
