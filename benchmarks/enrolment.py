@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from benchmarks.report import Report
 from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
 from rtaudio.errors import WeightsError
-from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, average_embedding
+from rtaudio.nn.embedding import EmbeddingNet, WordHead, average_embedding
 from rtaudio.nn.enrolment import CAUTION, Negatives, check_clip, embed, fit_word, load_negatives
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
@@ -56,9 +56,7 @@ def head_scores(
     head: WordHead, embeddings: NDArray[np.float32], stride: int, before: ArrayLike
 ) -> NDArray[np.float32]:
     """Scores a hop, as `WordNet` gives them."""
-    padded = np.vstack([np.full((LAG * (TAPS - 1), embeddings.shape[1]), before, np.float32), embeddings])
-    windows = np.hstack([padded[LAG * tap : LAG * tap + len(embeddings)] for tap in range(TAPS)])
-    scores = 1 / (1 + np.exp(-np.clip(windows @ head.weight + head.bias, -60, 60)))
+    scores = 1 / (1 + np.exp(-np.clip(head.logits(embeddings, before), -60, 60)))
     return np.repeat(scores, stride).astype(np.float32)
 
 

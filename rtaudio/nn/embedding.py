@@ -13,6 +13,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.frames import Lookback, Unit
 from rtaudio.nn.layers import Dense, Layer
+from rtaudio.nn.sequence import CONTEXT, WordScores, WordStates
 from rtaudio.nn.speech import SpeechNet, Tensors
 from rtaudio.nn.weights import Weights
 
@@ -42,17 +43,29 @@ def average_embedding(weights: Weights) -> ArrayLike:
 
 @dataclass(frozen=True)
 class WordHead:
-    """One enrolled word: a logistic function of the last `TAPS` embeddings.
+    """One enrolled word: a logistic function of the last `TAPS` embeddings, and of states they went through.
 
     - weight: `(TAPS * size,)` float32, oldest embedding first; bias: added to their product.
     - threshold: the score 0..1 to detect at, for the false-accept rate it was fitted to.
     - thresholds: the same by false accepts an hour, as far as they are known.
+    - states: their score is added; words taught before there were states have none.
     """
 
     weight: NDArray[np.float32]
     bias: float
     threshold: float
     thresholds: Mapping[float, float] = field(default_factory=dict)
+    states: WordStates | None = None
+
+    def logits(self, embeddings: NDArray[np.float32], before: ArrayLike = 0.0) -> NDArray[np.float32]:
+        """Of all `(strides, size)`, `(strides,)`, as a `WordNet` has them one by one before its sigmoid."""
+        past = np.full((LAG * (TAPS - 1) + 1, embeddings.shape[1]), before, np.float32)
+        padded = np.vstack([past, embeddings])
+        windows = np.hstack([padded[LAG * tap :][: len(embeddings) + 1] for tap in range(TAPS)])
+        logits: NDArray[np.float32] = windows @ self.weight + np.float32(self.bias)
+        if self.states is not None:
+            logits += self.states.scores(self.states.emissions(windows))
+        return logits[1:]
 
 
 class WordNet(EmbeddingNet):
@@ -72,6 +85,8 @@ class WordNet(EmbeddingNet):
         for head in heads:
             if head.weight.shape != (TAPS * config.size,):
                 raise ConfigError(f"a head of shape {head.weight.shape} must have {(TAPS * config.size,)}")
+            if head.states is not None:
+                head.states.check(config.size)
         self.heads, self._before = tuple(heads), before
         super().__init__(config, tensors)
 
@@ -82,5 +97,7 @@ class WordNet(EmbeddingNet):
     def _head(self, tensors: Tensors) -> list[Layer]:
         rows = np.stack([head.weight for head in self.heads]).astype(np.float32)
         biases = np.array([head.bias for head in self.heads], np.float32)
+        states = [head.states or WordStates.none(self.config.size) for head in self.heads]
         lookback = Lookback(self.config.size, TAPS, LAG, self._before)
-        return [*super()._head(tensors), lookback, Dense(rows, biases, "sigmoid")]
+        before = np.full((CONTEXT, self.config.size), self._before, np.float32).ravel()
+        return [*super()._head(tensors), lookback, WordScores(rows, biases, states, before)]

@@ -1,7 +1,8 @@
 """A word of one's own from a few recordings: a linear discriminant over the embedding, fitted in numpy.
 
 The recordings are heard at a few speeds and with a little noise; what the embedding then says at the
-word's end are the positive examples. Against them stand the embeddings of three quarters of an hour of
+word's end are the positive examples. Beside it are states that the word goes through (`nn.sequence`),
+fitted to the recordings as they are. Against both stand the embeddings of three quarters of an hour of
 other speech and noise, which come with the weights. The threshold is where the tail of their scores, and
 the CAUTION that sound of other people asks for, give the asked rate of false accepts.
 """
@@ -12,7 +13,7 @@ import hashlib
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.files import whole
 from rtaudio.kernels.window import make_window
-from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead
+from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, average_embedding
+from rtaudio.nn.sequence import CONTEXT, STATES
+from rtaudio.nn.sequence_fit import Said, fit_states
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import DIRECTORY, Weights, find_weights, load_weights
 from rtaudio.stream.offline import run_frames
@@ -162,21 +165,64 @@ def fit_word(
     net = EmbeddingNet.from_weights(weights)
     negatives = negatives or load_negatives(weights)
     rng = np.random.default_rng(0)  # the same recordings give the same head
-    found = [word_windows(net, clip, rng) for clip in clips]
-    counts = np.repeat(np.ones(len(clips)) if shares is None else shares, [len(one) for one in found])
-    examples = np.concatenate(found)
-    weight, bias = fit_discriminant(examples, negatives.spread, counts)
-    scores = [windows @ weight + bias for windows in negatives.windows()]
+    said = [hear(net, clip, rng) for clip in clips]
+    head = _unscaled(said, np.ones(len(clips)) if shares is None else shares, negatives.spread)
+    head = _evened(head, negatives)
+    scores = negative_scores(head, negatives)
     limits = {
         rate: tail_threshold(scores, negatives.hours, rate / caution)
         for rate in (*RATES, false_accepts_per_hour)
     }
-    limit = limits[false_accepts_per_hour]
-    ahead = float(np.median(examples @ weight + bias)) - limit
-    scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(float(np.linalg.norm(weight)), 1e-9)
-    thresholds = {rate: _score(scale * (other - limit)) for rate, other in limits.items()}
-    bias = float(scale * (bias - limit))
-    return WordHead((scale * weight).astype(np.float32), bias, thresholds[false_accepts_per_hour], thresholds)
+    before = average_embedding(weights)
+    heard = [head.logits(one.embeddings, before)[_ends(one)] for each in said for one in each]
+    return _scaled(head, float(np.median(heard)), limits, false_accepts_per_hour)
+
+
+def _unscaled(said: Sequence[Sequence[Said]], shares: ArrayLike, spread: Spread) -> WordHead:
+    """A head of the recordings, each heard in some variants and at first as it is, and their states."""
+    found = [word_windows(variants) for variants in said]
+    counts = np.repeat(np.asarray(shares), [len(one) for one in found])
+    weight, bias = fit_discriminant(np.concatenate(found), spread, counts)
+    seen = weight.size // TAPS * CONTEXT
+    covariance = _regularised(spread.covariance[-seen:, -seen:])
+    states = fit_states([variants[0] for variants in said], shares, LAG, spread.mean[-seen:], covariance)
+    return WordHead(weight, bias, 1.0, states=states)
+
+
+def _evened(head: WordHead, negatives: Negatives) -> WordHead:
+    """The head with its states at the spread of its linear part among the negatives, which is 1."""
+    assert head.states is not None
+    scores = np.concatenate([_state_scores(head, windows) for windows in negatives.windows()])
+    return replace(head, states=head.states.times(1 / max(float(np.std(scores)), 1e-9)))
+
+
+def negative_scores(head: WordHead, negatives: Negatives) -> list[NDArray[np.float32]]:
+    """Logits in each stretch of the negatives, SPACING strides apart."""
+    return [
+        windows @ head.weight + np.float32(head.bias) + _state_scores(head, windows)
+        for windows in negatives.windows()
+    ]
+
+
+def _state_scores(head: WordHead, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of windows SPACING strides apart; states go on every stride, so what is between is drawn straight."""
+    if head.states is None:
+        return np.zeros(len(windows), np.float32)
+    emissions = head.states.emissions(windows)
+    steps = np.arange(SPACING, dtype=np.float32)[:, None] / SPACING
+    between = emissions[:-1, None] + steps * np.diff(emissions, axis=0)[:, None]
+    every = np.vstack([between.reshape(-1, STATES), emissions[-1:]])
+    return head.states.scores(every)[::SPACING]
+
+
+def _scaled(head: WordHead, median: float, limits: dict[float, float], asked: float) -> WordHead:
+    """The head with its limit for the rate `asked` at 0, and the median example at SURE."""
+    assert head.states is not None
+    ahead = median - limits[asked]
+    scale = SURE / ahead if ahead > SURE / 40 else 40.0 / max(float(np.linalg.norm(head.weight)), 1e-9)
+    thresholds = {rate: _score(scale * (limit - limits[asked])) for rate, limit in limits.items()}
+    weight, bias = (scale * head.weight).astype(np.float32), float(scale * (head.bias - limits[asked]))
+    return WordHead(weight, bias, thresholds[asked], thresholds, head.states.times(scale))
 
 
 def _score(logit: float) -> float:
@@ -202,7 +248,7 @@ def alike(
     net, negatives = EmbeddingNet.from_weights(weights), negatives or load_negatives(weights)
     rng = np.random.default_rng(0)
     a, b = (
-        np.array([word_windows(net, clip, rng).mean(0, dtype=np.float64) for clip in some])
+        np.array([word_windows(hear(net, clip, rng)).mean(0, dtype=np.float64) for clip in some])
         - negatives.spread.mean
         for some in (clips, others)
     )
@@ -213,15 +259,26 @@ def alike(
     return float(cosines[0]), cosines[1:]
 
 
-def word_windows(net: EmbeddingNet, clip: Samples, rng: np.random.Generator) -> NDArray[np.float32]:
-    """What a head sees about the word's end, at some speeds and in some noise: `(n, TAPS * size)`."""
-    found, stride = [], net.config.stride
-    for wave, end in _variants(clip, rng):
-        embeddings = embed(net, wave)
-        for after in AFTER:
-            now = min(end // (stride * net.config.hop_length) + after, len(embeddings) - 1)
-            found.append(embeddings[[now - LAG * (TAPS - 1 - tap) for tap in range(TAPS)]].ravel())
+def hear(net: EmbeddingNet, clip: Samples, rng: np.random.Generator) -> list[Said]:
+    """A recording at some speeds and in some noise; the first at its own speed, in the least noise."""
+    stride = net.config.stride * net.config.hop_length
+    start = round(LEAD_S * SAMPLE_RATE) // stride
+    return [Said(embed(net, wave), start, end // stride) for wave, end in _variants(clip, rng)]
+
+
+def word_windows(said: Sequence[Said]) -> NDArray[np.float32]:
+    """What a head sees about the word's end: `(n, TAPS * size)`."""
+    found = [
+        one.embeddings[[now - LAG * (TAPS - 1 - tap) for tap in range(TAPS)]].ravel()
+        for one in said
+        for now in _ends(one)
+    ]
     return np.array(found)
+
+
+def _ends(said: Said) -> list[int]:
+    """Strides about a word's end."""
+    return [min(said.end + after, len(said.embeddings) - 1) for after in AFTER]
 
 
 def _variants(clip: Samples, rng: np.random.Generator) -> Iterator[tuple[Samples, int]]:

@@ -17,11 +17,15 @@ from typing import Any
 import numpy as np
 
 from rtaudio.errors import ConfigError, WeightsError
-from rtaudio.nn.embedding import WordHead
+from rtaudio.nn.embedding import TAPS, WordHead
+from rtaudio.nn.sequence import WordStates
 from rtaudio.nn.weights import Weights, digest, load_weights, save_weights
 
 NET_NAME = "word"
 """What a word's file says it is for."""
+
+HEAD, STATES = {"weight", "bias"}, {"states", "state_biases"}
+"""Arrays of a word's file; words taught before there were states have none."""
 
 LONGEST_NAME = 64
 
@@ -80,7 +84,7 @@ def read_word(path: str | Path) -> UserWord:
     weights = load_weights(path)
     config, tensors = weights.config, weights.tensors
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    if weights.net != NET_NAME or set(shapes) != {"weight", "bias"} or shapes["bias"] != (1,):
+    if weights.net != NET_NAME or set(shapes) not in (HEAD, HEAD | STATES) or shapes["bias"] != (1,):
         raise WeightsError(f"{path}: holds no word, but weights of the net {weights.net!r}")
     name, threshold = config.get("name"), config.get("threshold")
     if not isinstance(name, str) or not isinstance(threshold, float) or not 0 < threshold <= 1:
@@ -90,8 +94,25 @@ def read_word(path: str | Path) -> UserWord:
     except ConfigError as error:
         raise WeightsError(f"{path}: {error}") from None
     thresholds = _thresholds(path, config.get("thresholds", {}))
-    head = WordHead(tensors["weight"], float(tensors["bias"][0]), threshold, thresholds)
+    states = _states(path, weights)
+    head = WordHead(tensors["weight"], float(tensors["bias"][0]), threshold, thresholds, states)
     return UserWord(name, head, str(config.get("embedding")), weights.card)
+
+
+def _states(path: str | Path, weights: Weights) -> WordStates | None:
+    """A word's states; none in files from before there were any."""
+    tensors, config = weights.tensors, weights.config
+    if "states" not in tensors:
+        return None
+    skip, most = config.get("skip"), config.get("most")
+    if not isinstance(skip, float) or type(most) is not int:
+        raise WeightsError(f"{path}: its manifest has no valid skip and most of its states")
+    states = WordStates(tensors["states"], tensors["state_biases"], skip, most)
+    try:
+        states.check(tensors["weight"].size // TAPS)
+    except ConfigError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    return states
 
 
 def _thresholds(path: str | Path, told: Any) -> dict[float, float]:
@@ -123,13 +144,16 @@ def save_word(word: UserWord) -> Path:
     Raises ConfigError where the folder can't be written.
     """
     folder = check_folder()
-    config = {
+    config: dict[str, Any] = {
         "name": word.name,
         "threshold": float(word.head.threshold),
         "thresholds": {str(rate): float(threshold) for rate, threshold in word.head.thresholds.items()},
         "embedding": word.embedding,
     }
     tensors = {"weight": word.head.weight, "bias": np.array([word.head.bias], np.float32)}
+    if states := word.head.states:
+        tensors |= {"states": states.weight, "state_biases": states.bias}
+        config |= {"skip": float(states.skip), "most": states.most}
     try:
         return save_weights(folder / f"{word.name}.npz", NET_NAME, config, tensors, **word.card)
     except OSError as error:

@@ -20,6 +20,7 @@ from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.layers import Beside, CausalConv, Dense, Gru, Lstm, MinGru
 from rtaudio.nn.product import FLOAT32
+from rtaudio.nn.sequence import CONTEXT, STATES, WordScores, WordStates
 from rtaudio.nn.speech import tensor_shapes as speech_shapes
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.vad_config import VadConfig
@@ -99,8 +100,16 @@ def embedding_net():
 
 
 def word_net():
-    heads = [WordHead(*weights((TAPS * 16,)), 0.1, 0.5) for _ in range(2)]
+    states = WordStates(*weights((STATES, CONTEXT * 16), (STATES,)), 0.1, 3)
+    heads = [WordHead(*weights((TAPS * 16,)), 0.1, 0.5, states=one) for one in (states, None)]
     return speech_net(WordNet, EmbeddingConfig(channels=40, dilations=(1, 3), size=16), heads)
+
+
+def word_scores():
+    """Of two words, one with states that last three strides at most."""
+    states = WordStates(*weights((STATES, CONTEXT * 3), (STATES,)), 0.1, 3)
+    heads, before = weights((2, TAPS * 3), (2,)), np.ones(CONTEXT * 3, np.float32)
+    return WordScores(*heads, [states, WordStates.none(3)], before)
 
 
 CASES = {
@@ -152,6 +161,7 @@ CASES = {
     "voice activity": Case(lambda: speech_net(VadNet, VadConfig(channels=20, dilations=(1, 2))), bound=1),
     "embedding": Case(embedding_net, bound=1.001),
     "enrolled words": Case(word_net, bound=1),
+    "word scores": Case(word_scores, bound=1),
     "samples to keywords": Case(lambda: Pipeline([Analysis(320, 160), keyword_net(2)]), bound=1),
     "denoising pipeline, 5 streams": Case(lambda: batched(denoising_pipeline(), 5), bound=1.1),
     "gru, 6 streams": Case(lambda: batched(Gru(*recurrent(3, 33, 20)), 6), bound=1),

@@ -15,6 +15,7 @@ from rtaudio.nn.enrolment import (
     fit_discriminant,
     fit_word,
     load_negatives,
+    negative_scores,
     save_negatives,
     spread_of,
     tail_threshold,
@@ -106,6 +107,7 @@ def test_identical_clips_are_as_good_as_one(weights, negatives):
 def test_the_same_recordings_give_the_same_head(weights, negatives):
     first, second = (fit_word([word(MELODY)], weights=weights, negatives=negatives) for _ in range(2))
     np.testing.assert_array_equal(first.weight, second.weight)
+    np.testing.assert_array_equal(first.states.weight, second.states.weight)
     assert first.bias == second.bias
 
 
@@ -123,16 +125,28 @@ def test_fewer_false_accepts_ask_for_more(weights, negatives):
         fit_word([word(MELODY)], false_accepts_per_hour=rate, weights=weights, negatives=negatives)
         for rate in (20.0, 0.1)
     ]
-    windows = np.concatenate(negatives.windows())
-    counts = [int((windows @ head.weight + head.bias > 0).sum()) for head in heads]
+    counts = [int((np.concatenate(negative_scores(head, negatives)) > 0).sum()) for head in heads]
     assert counts[1] <= counts[0]
+
+
+def test_the_scores_of_negatives_are_those_a_word_net_gives(weights):
+    """At the strides that are kept; states see what lies between them drawn straight, not as it was."""
+    net = EmbeddingNet.from_weights(weights)
+    full = embed(net, babble(20, 9))
+    negatives = Negatives((full[::4],))
+    head = fit_word([word(MELODY)], false_accepts_per_hour=1200.0, weights=weights, negatives=negatives)
+    (scores,) = negative_scores(head, negatives)
+    expected = head.logits(full)[::4][TAPS - 1 :]
+    later = slice(10, None)  # both begin with something of their own before
+    assert np.corrcoef(scores[later], expected[later])[0, 1] > 0.99
+    np.testing.assert_allclose(np.std(scores), np.std(expected[later]), rtol=0.05)
 
 
 def test_the_negatives_pass_a_threshold_less_often_than_is_asked_for(weights, negatives):
     """The net was trained with their sound: any other passes CAUTION times as often."""
     head = fit_word([word(MELODY)], false_accepts_per_hour=1200.0, weights=weights, negatives=negatives)
-    scores = np.concatenate([x @ head.weight + head.bias > 0 for x in negatives.windows()])
-    passed = np.diff(np.flatnonzero(scores), prepend=-99) > 12  # a second apart
+    scores = np.concatenate(negative_scores(head, negatives))
+    passed = np.diff(np.flatnonzero(scores > 0), prepend=-99) > 12  # a second apart
     assert 0.3 < passed.sum() / (1200 / CAUTION * negatives.hours) < 3
 
 
@@ -189,6 +203,7 @@ def test_noise_alone_gives_a_head_that_hardly_fires(weights, negatives):
     noise = (0.1 * np.random.default_rng(1).standard_normal(RATE)).astype(np.float32)
     head = fit_word([noise], weights=weights, negatives=negatives)
     assert np.isfinite(head.weight).all()
+    assert np.isfinite(head.states.weight).all()
     assert peak(head, weights, word(MELODY)) < 0.9
 
 

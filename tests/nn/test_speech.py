@@ -12,6 +12,7 @@ from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.enrolment import load_negatives
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
+from rtaudio.nn.sequence import CONTEXT, STATES, WordStates
 from rtaudio.nn.speech import Features, tensor_shapes
 from rtaudio.nn.speech_config import mel_bands
 from rtaudio.nn.vad import VadNet
@@ -155,6 +156,24 @@ def test_word_scores_are_logistic_functions_of_the_last_embeddings():
         np.testing.assert_allclose(scores[t], expected, atol=1e-5)
 
 
+def test_a_word_net_gives_the_logits_of_its_heads_at_any_time():
+    config = EmbeddingConfig()
+    tensors, spectra = lively_tensors(config), noisy_spectra(300)
+    rng, plain = np.random.default_rng(3), word_heads(config, 3)
+    weight = 0.1 * rng.standard_normal((STATES, CONTEXT * config.size)).astype(np.float32)
+    bias, before = np.zeros(STATES, np.float32), rng.standard_normal(config.size).astype(np.float32) / 8
+    states = [WordStates(weight, bias, 0.1, 3), None, WordStates(-weight, bias, 0.2, 7)]
+    heads = [dataclasses.replace(head, states=one) for head, one in zip(plain, states, strict=True)]
+    net = WordNet.from_weights(Weights("embedding", vars(config), tensors, {"average": before}), heads)
+    embeddings = run_frames(EmbeddingNet(config, tensors), spectra)[config.stride - 1 :: config.stride]
+    for _ in range(2):
+        net.reset()
+        scores = run_frames(net, spectra)[config.stride - 1 :: config.stride]
+        for k, head in enumerate(heads):
+            expected = 1 / (1 + np.exp(-head.logits(embeddings, before)))
+            np.testing.assert_allclose(scores[:, k], expected, atol=1e-5)
+
+
 def test_before_the_first_sound_a_word_hears_what_it_is_told():
     config, spectra = EmbeddingConfig(), noisy_spectra(20)
     tensors, (head,) = lively_tensors(config), word_heads(EmbeddingConfig(), 1)
@@ -185,6 +204,9 @@ def test_word_nets_that_cannot_work_are_refused():
         WordNet(config, tensors, word_heads(config, 1), before=[0.0, 0.0, 1.0])
     with pytest.raises(ConfigError, match="shape"):
         WordNet(config, tensors, [WordHead(np.zeros(3, np.float32), 0.0, 0.5)])
+    (head,) = word_heads(config, 1)
+    with pytest.raises(ConfigError, match="states of shapes"):
+        WordNet(config, tensors, [dataclasses.replace(head, states=WordStates.none(3))])
 
 
 @pytest.mark.parametrize("words", [(), ("a", "a")])

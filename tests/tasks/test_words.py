@@ -7,6 +7,7 @@ import pytest
 
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.embedding import TAPS, WordHead
+from rtaudio.nn.sequence import CONTEXT, STATES, WordStates
 from rtaudio.nn.weights import digest, find_weights, load_weights, save_weights
 from rtaudio.tasks.spot import Vocabulary, build_spotter
 from rtaudio.tasks.words import (
@@ -25,7 +26,9 @@ from rtaudio.tasks.words import (
 @pytest.fixture
 def word(tones):
     embedding = load_weights(find_weights("embedding"))
-    head = WordHead(np.linspace(-1, 1, TAPS * 3, dtype=np.float32), 0.25, 0.5, {0.5: 0.5, 2.0: 0.3})
+    weight = np.linspace(-1, 1, STATES * CONTEXT * 3, dtype=np.float32).reshape(STATES, -1)
+    states = WordStates(weight, np.linspace(0, 1, STATES, dtype=np.float32), 0.75, 4)
+    head = WordHead(np.linspace(-1, 1, TAPS * 3, dtype=np.float32), 0.25, 0.5, {0.5: 0.5, 2.0: 0.3}, states)
     return UserWord("good_morning", head, digest(embedding.tensors), {"recordings": 3})
 
 
@@ -35,8 +38,43 @@ def test_a_word_is_kept_and_read_back(word):
     np.testing.assert_array_equal(got.head.weight, word.head.weight)
     assert (got.name, got.head.bias, got.head.threshold) == ("good_morning", 0.25, 0.5)
     assert got.head.thresholds == {0.5: 0.5, 2.0: 0.3}
+    np.testing.assert_array_equal(got.head.states.weight, word.head.states.weight)
+    np.testing.assert_array_equal(got.head.states.bias, word.head.states.bias)
+    assert (got.head.states.skip, got.head.states.most) == (0.75, 4)
     assert (got.embedding, got.card) == (word.embedding, word.card)
     assert word_names() == ["good_morning"]
+
+
+def test_a_word_from_before_there_were_states_is_kept_as_it_was(word):
+    save_word(old(word, "beep"))
+    assert load_word("beep").head.states is None
+    assert build_spotter(["beep"]).words == ("beep",)
+
+
+@pytest.mark.parametrize(
+    ("config", "tensors", "told"),
+    [
+        ({"skip": None}, {}, "skip and most"),
+        ({"most": 2.5}, {}, "skip and most"),
+        ({"most": True}, {}, "skip and most"),
+        ({"most": 10**9}, {}, "most="),
+        ({"skip": -1.0}, {}, "skip="),
+        ({}, {"states": np.zeros((2, 15), np.float32)}, "states of shapes"),
+        ({}, {"state_biases": np.zeros(5, np.float32)}, "states of shapes"),
+        ({}, {"more": np.zeros(5, np.float32)}, "holds no word"),
+    ],
+)
+def test_states_without_sense_are_refused_in_a_line(word, tmp_path, config, tensors, told):
+    weights = load_weights(save_word(word))
+    path = save_weights(
+        tmp_path / "word.npz", "word", weights.config | config, weights.tensors | tensors, **weights.card
+    )
+    remove_word(word.name)
+    with pytest.raises(WeightsError, match=told) as error:
+        import_word(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    assert word_names() == []
 
 
 def test_it_is_spotted_beside_the_built_in_words(word):

@@ -1,0 +1,60 @@
+"""The states of a word from a few recordings: each a part of it, as long as the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rtaudio.nn.sequence import CONTEXT, LONGEST_STAY, STATES, WordStates
+
+Doubles = NDArray[np.float64]
+
+HEARD_AFTER = 5
+"""Strides from a sound to the embedding that tells it: 100 ms."""
+STRETCH = 2.0
+"""How many times as long as recorded a part may last."""
+SKIP = 1.0
+"""What a part left out costs: the log of e to 1."""
+NEAR = 0.2
+"""Where a state's log likelihood ratio is 0, on the way from sound in general to the state. In the middle,
+which is right for one embedding by itself, others who say a word lose more on each part than they gain."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A recording of a word as the embedding hears it: `(strides, size)`, and the strides it lies in."""
+
+    embeddings: NDArray[np.float32]
+    start: int
+    end: int
+
+    def parts(self, lag: int) -> Doubles:
+        """What a state sees on average, in each part: `(STATES, CONTEXT * size)`."""
+        back = lag * (CONTEXT - 1)
+        count = len(self.embeddings) - back
+        seen = np.hstack([self.embeddings[lag * k : lag * k + count] for k in range(CONTEXT)])
+        cuts = np.linspace(self.start, self.end, STATES + 1) + (HEARD_AFTER - back)
+        firsts = np.clip(cuts.astype(int), 0, count - 1)
+        ends = np.maximum(firsts[1:], firsts[:-1] + 1)
+        return np.array([seen[a:b].mean(0) for a, b in zip(firsts, ends, strict=False)], np.float64)
+
+
+def fit_states(
+    said: Sequence[Said], counts: ArrayLike, lag: int, mean: Doubles, spread: Doubles
+) -> WordStates:
+    """States of a word: each the linear discriminant of a part against sound in general.
+
+    - counts: what each recording counts for, beside the others; lag: strides between two embeddings.
+    - mean `(CONTEXT * size,)` and spread: of what a state sees of other sound, the spread regularised.
+    """
+    counts = np.broadcast_to(counts, len(said))
+    away = np.average([one.parts(lag) for one in said], axis=0, weights=counts) - mean
+    weight = np.linalg.solve(spread, away.T).T
+    bias = -weight @ mean - NEAR * np.sum(weight * away, axis=1)
+    strides = float(np.average([one.end - one.start for one in said], weights=counts))
+    most = min(max(math.ceil(STRETCH * strides / STATES), 1), LONGEST_STAY)
+    return WordStates(weight.astype(np.float32), bias.astype(np.float32), SKIP, most)
