@@ -61,11 +61,25 @@ class WordHead:
         """Of all `(strides, size)`, `(strides,)`, as a `WordNet` has them one by one before its sigmoid."""
         past = np.full((LAG * (TAPS - 1) + 1, embeddings.shape[1]), before, np.float32)
         padded = np.vstack([past, embeddings])
-        windows = np.hstack([padded[LAG * tap :][: len(embeddings) + 1] for tap in range(TAPS)])
-        logits: NDArray[np.float32] = windows @ self.weight + np.float32(self.bias)
+        logits: NDArray[np.float32] = _products(padded, self.weight[None])[1:, 0] + np.float32(self.bias)
         if self.states is not None:
-            logits += self.states.scores(self.states.emissions(windows))
-        return logits[1:]
+            emissions = _products(padded, self.states.weight) + self.states.bias
+            logits += self.states.scores(emissions)[1:]
+        return logits
+
+
+def _products(padded: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`(n, rows)` of weight `(rows, taps * size)` and as many embeddings, LAG strides apart, at each stride.
+
+    - padded `(n + LAG * (TAPS - 1), size)`. Summed by tap: all windows in a row would be 13 times that.
+    """
+    n = len(padded) - LAG * (TAPS - 1)
+    by_tap = np.split(weight, weight.shape[1] // padded.shape[1], axis=1)
+    ends = [len(padded) - LAG * back for back in range(len(by_tap) - 1, -1, -1)]
+    total = np.zeros((n, len(weight)), np.float32)
+    for end, tap in zip(ends, by_tap, strict=True):
+        total += padded[end - n : end] @ tap.T
+    return total
 
 
 class WordNet(EmbeddingNet):
