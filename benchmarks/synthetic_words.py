@@ -18,7 +18,14 @@ from benchmarks.streams import Samples
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.enrolment import alike
 from rtaudio.tasks.enrol import Clip
-from rtaudio.tasks.synthetic import MADE_CAUTION, check_installed, enrol_beside, shares, synthesise
+from rtaudio.tasks.synthetic import (
+    BESIDE_CAUTION,
+    MADE_CAUTION,
+    check_installed,
+    enrol_beside,
+    shares,
+    synthesise,
+)
 from rtaudio.training.synthesisers import PROGRAMS, installed
 
 PHRASES = {
@@ -74,7 +81,7 @@ def _missed(ground: Ground, word: str, phrase: str, quick: bool) -> list[float]:
         enrolled, _, rest = draw(ground.heard[word], N_OWN, rng)
         own = [one.recording.wave for one in enrolled]
         _, likenesses = alike(own, made, weights=ground.weights, negatives=ground.negatives)
-        both = ground.fit([*made, *own], shares(likenesses.tolist(), len(own)))
+        both = ground.fit([*made, *own], shares(likenesses.tolist(), len(own)), BESIDE_CAUTION)
         clips = [Clip(f"{k}", wave) for k, wave in enumerate(own)]
         chosen, _, _ = enrol_beside(word, clips, sources, false_accepts=FALSE_ACCEPTS_PER_HOUR)
         heads = (alone, ground.fit(own), both, chosen.head)

@@ -34,10 +34,10 @@ OWN_SHARE = 0.75
 LIKENESS_POWER = 5
 """Made recordings share the rest by this power of how alike they and one's own are: some families and
 voices say a word as people do (cosines of 0.8), others draw it away from them (0.3)."""
-MADE_CAUTION = 1.5
-"""`CAUTION` where nobody but synthesisers teaches. The negatives hold some of the same voices, which pass
-more easily than any people: 16 phrases that nobody said there were heard once in 28 hours at 1.5, as at
-12, and four times at 0.7."""
+BESIDE_CAUTION, MADE_CAUTION = 8, 1.5
+"""`CAUTION` where synthesisers teach beside people, and where nobody else does: the negatives hold some of
+the same voices, which pass more easily than any people. Asked for 0.5 false accepts an hour, words of both
+gave 0.8 at 6 and 0.4 at 12 (five words, two hours), words of synthesisers alone 0.6 at 1.5 and 0.1 at 3."""
 ALIKE = 0.35
 """From where on (`alike`) recordings and synthetic speech are taken for the same word."""
 
@@ -211,13 +211,14 @@ def _fitted(name: str, sources: Sequence[Source], embedding: Weights, false_acce
     counts = {source.name: len(source.clips) for source in sources}
     likenesses = [likeness for source in sources for likeness in source.likenesses]
     own = counts.get(OWN, 0)
+    alone = CAUTION if own else MADE_CAUTION
     return fitted(
         name,
         clips,
         embedding,
         false_accepts=false_accepts,
         shares=shares(likenesses, own) if own and likenesses else None,
-        caution=CAUTION if own else MADE_CAUTION,
+        caution=BESIDE_CAUTION if 0 < own < len(clips) else alone,
         recordings=len(clips),
         by=counts,
     )

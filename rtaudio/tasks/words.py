@@ -1,8 +1,8 @@
 """The user's own words: one small weights file each in a folder of his.
 
 The folder is `RTAUDIO_WORDS`, else `rtaudio/words` under `XDG_DATA_HOME` or `~/.local/share`. A file
-holds the word's head over the shared embedding net, and the hash of the net it was made for; no
-sound, and nothing that is executed when it is read.
+holds the word's head and states over the shared embedding net (20 kB), and the hash of the net it was made
+for; no sound, and nothing that is executed when it is read.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from rtaudio.nn.enrolment import CAUTION
 from rtaudio.tasks import enrol
 from rtaudio.tasks.enrol import Clip
 from rtaudio.tasks.synthetic import (
+    BESIDE_CAUTION,
     EACH,
     LIKENESS_POWER,
     MADE_CAUTION,
@@ -103,7 +104,21 @@ def test_each_check_knows_only_what_was_not_left_out(tones, tmp_path, monkeypatc
         None,
         pytest.approx(made),
     ]
-    assert [caution for _, _, caution in asked] == [CAUTION, CAUTION, MADE_CAUTION, CAUTION]
+    beside = BESIDE_CAUTION
+    assert [caution for _, _, caution in asked] == [beside, beside, MADE_CAUTION, beside]
+
+
+def test_ones_own_alone_ask_for_all_caution(tones, tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, flite=GOOD)
+    asked = []
+
+    def fit(clips, *, caution, **options):
+        asked.append(caution)
+        return fit_tone(clips, caution=caution, **options)
+
+    monkeypatch.setattr(enrol, "fit_word", fit)
+    teach("beep", synthesise("x", silent)[0], [own(0)])
+    assert asked == [CAUTION, MADE_CAUTION, BESIDE_CAUTION]
 
 
 def test_synthetic_recordings_count_the_more_the_more_they_are_like_those_of_people():
