@@ -164,6 +164,7 @@ def test_giving_away_and_taking(word, tmp_path):
     assert import_word(file).name == "good_morning"
     assert word_names() == ["good_morning"]
     assert load_word("good_morning").head.thresholds == word.head.thresholds
+    np.testing.assert_array_equal(load_word("good_morning").head.states.weight, word.head.states.weight)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "text", "empty", "foreign"])
