@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.enrolment import NEGATIVES, embed, fit_discriminant, save_negatives, spread_of
@@ -189,8 +190,15 @@ def stacked(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 def held_out_items(
     store: ClipStore, net: SpeechNet, held_out: Collection[str] = CHOSEN_ON
 ) -> tuple[Tensor, list[tuple[str, str]], Tensor]:
-    """Features of held-out words, each ending ENDS_S before its item; whose each is; and other speech."""
+    """Features of held-out words, each ending ENDS_S before its item; whose each is; and other speech.
+
+    Raises ConfigError where there is no recording of any of them.
+    """
     clips = [clip for clip in store.clips if said(clip) in held_out]
+    if not clips:
+        raise ConfigError(
+            f"the data has no recording of a word that runs are scored with: {', '.join(held_out)}"
+        )
     bank, waves, rng = Words(store, clips), [], np.random.default_rng(3)
     length = MIX.n_samples
     for clip in clips:

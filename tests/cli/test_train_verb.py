@@ -65,6 +65,27 @@ def test_a_run_may_start_from_a_shipped_model(tmp_path, monkeypatch, net):
     assert [path.name for path in started["start"]] == ["vad.npz"]
 
 
+@pytest.mark.parametrize(
+    ("net", "options", "length"),
+    [
+        ("vad", [], (1.0, None)),
+        ("embedding", [], (None, 1066)),
+        ("embedding", ["--hours", "0.5"], (0.5, None)),
+        ("embedding", ["--steps", "7"], (None, 7)),
+    ],
+)
+def test_how_long_a_run_is(tmp_path, monkeypatch, net, options, length):
+    runs = []
+
+    def train(make, paths, run, **_):
+        runs.append((run.hours, run.steps))
+        return SimpleNamespace(progress=SimpleNamespace(history=[]))
+
+    monkeypatch.setattr("rtaudio.training.speech_loop.train_speech", train)
+    assert main(["train", net, "--data", str(tmp_path), "--out", str(tmp_path), *options]) == 0
+    assert runs == [length]
+
+
 def test_a_gpu_that_is_not_there_is_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert main(["train", "vad", "--data", str(tmp_path), "--device", "cuda"]) == 3

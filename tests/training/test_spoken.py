@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from rich.console import Console
 from toy_recordings import write_words
 
+from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding_config import EmbeddingConfig
 from rtaudio.nn.keywords_config import KeywordConfig
 from rtaudio.nn.vad_config import VadConfig
@@ -16,7 +18,7 @@ from rtaudio.training import embedding as embedding_training
 from rtaudio.training import speech_loop
 from rtaudio.training.data import ClipStore, build_store
 from rtaudio.training.denoise import TrainPaths
-from rtaudio.training.embedding import EmbeddingLoop
+from rtaudio.training.embedding import EmbeddingLoop, held_out_items
 from rtaudio.training.export import sources
 from rtaudio.training.keywords import KeywordLoop, SpokenStreams, found_percent, keyword_loss, wanted
 from rtaudio.training.loop import RunConfig
@@ -300,3 +302,8 @@ def test_each_word_is_spoken_once_in_as_many_voices_as_asked(store, tmp_path, mo
     assert not synthesise(folder, {"smart_mirror": 2})
     assert synthesise(folder, {"smart_mirror": 4})
     assert spoken()[4:] == ["synthetic/smart_mirror/3"]
+
+
+def test_data_without_the_words_that_runs_are_scored_with_is_one_line():
+    with pytest.raises(ConfigError, match=r"no recording of a word that runs are scored with: computer"):
+        held_out_items(SimpleNamespace(clips=[]), None, ("computer", "jarvis"))
