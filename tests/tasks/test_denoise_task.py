@@ -106,7 +106,7 @@ def test_a_change_while_running_is_no_click(model, change):
     assert roughness(np.concatenate([before, after])) > limit  # had it come from one sample to the next
 
 
-@pytest.mark.parametrize(("name", "limit_db"), [("standard", 36), ("cnn", 20), ("low-latency", 30)])
+@pytest.mark.parametrize(("name", "limit_db"), [("standard", 36), ("cnn", 30), ("low-latency", 30)])
 def test_shipped_models_have_the_limits_that_the_help_names(name, limit_db):
     floor = denoiser_of(build_denoiser(name)).params["floor"]
     assert -20 * np.log10(floor) == pytest.approx(limit_db)
