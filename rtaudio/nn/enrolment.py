@@ -51,8 +51,8 @@ PEAKS = 30
 """Highest scores of the negatives, at least a second apart, whose tail gives the threshold."""
 CAUTION = 20
 """False accepts in sound that the net was not trained with, for each in the negatives. Ten words in two
-hours, with a net like the shipped one, asked for 0.5 an hour: 0.2 and 0.5 (five each) from three clips, 0.5 and 0.7
-from one. The shipped one gave 0.8 and 1.2 with five of them, most of it in one word."""
+hours, with a net like the shipped one, asked for 0.5 an hour: 0.2 and 0.5 (five each) from three clips, 0.5
+and 0.7 from one. The shipped one gave 0.8 and 1.2 with five of them, most of it in one word."""
 RATES = (0.5, 2.0)
 """False accepts an hour whose thresholds are told beside that of the rate asked for, as of built-in words."""
 SURE = 4.0
