@@ -32,9 +32,8 @@ class WorkerStage(NativeStage):
     A stage that raises ends its worker, not the stream: dry sound goes on, and `failure` says why.
     One with a method `abort` is told to give up when the worker shall stop. One with methods `prepare` and
     `settle` has the first called when all hops that came are done, and the second when the worker ends, both
-    on its thread. One with an attribute `hop`
-    finds the number of its hop there: hops that were too many for it count as well, and where the engine
-    resets the pipeline in mid-stream, the count goes on.
+    on its thread. One with an attribute `hop` finds the number of its hop there: hops that were too many for
+    it count as well, and where the engine resets the pipeline in mid-stream, the count goes on.
 
     - hops_at_once: the longest burst of hops that `delay_hops` allows for. The hops of a burst are run in
       a row, so a result of the same burst, asked for there, is always late. `in_bursts` allows for more.

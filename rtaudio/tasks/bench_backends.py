@@ -128,9 +128,8 @@ class CallBackend:
         ahead: Preparing | None = None,
     ) -> None:
         self.name, self.stages, self._out, self._done, self._ahead = name, stages, out, 0, ahead
-        self._timer = CallTimer(calls, self._check, begin)
-        if ahead:
-            self._timer = CallTimer(calls, self._check, ahead.prepare, nap_s=IDLE_S)
+        pause: dict[str, float] = {"nap_s": IDLE_S} if ahead else {}
+        self._timer = CallTimer(calls, self._check, ahead.prepare if ahead else begin, **pause)
 
     @property
     def error(self) -> Exception | None:

@@ -78,6 +78,18 @@ def test_an_inactive_stream_is_silent_and_remembers():
     assert all(torch.equal(t, before[name]) for name, t in copies(stream).items() if name != "position")
 
 
+def test_every_buffer_stays_where_it_is():
+    stream, x = ours(), noise(4, 1)
+    addresses = {name: tensor.data_ptr() for name, tensor in stream.buffers().items()}
+    assert {"block_past", "scratch_layers", "past", "host_x"} < addresses.keys()
+    before = {name: tensor.clone() for name, tensor in stream.buffers().items()}
+    run(stream, x)
+    assert {name: tensor.data_ptr() for name, tensor in stream.buffers().items()} == addresses
+    changed = {name for name, tensor in stream.buffers().items() if not torch.equal(tensor, before[name])}
+    assert "scratch_layers" in changed
+    assert not changed & stream._own.constants.keys()
+
+
 def test_a_net_with_an_lstm_has_none():
     assert not has_kernels(SMALL)
     assert has_kernels(NO_LSTM)

@@ -215,8 +215,9 @@ class DenoiseStream:
 
     def buffers(self) -> dict[str, Tensor]:
         """Every tensor that a hop reads or writes, by name."""
-        scratch = {f"scratch_{name}": tensor for name, tensor in self._hop.scratch.items()}
-        return {**self._hop.constants, **scratch, **vars(self._state), **self._buffers}
+        hop = self._own or self._hop
+        scratch = {f"scratch_{name}": tensor for name, tensor in hop.scratch.items()}
+        return {**hop.constants, **scratch, **vars(self._state), **self._buffers}
 
 
 def live_stream(weights: Weights, device: torch.device) -> DenoiseStream:

@@ -46,9 +46,9 @@ class OneStreamHop:
         self._channels, self._bands = padded(config.channels), padded(config.n_bands)
         self._frame = padded(config.n_fft + 2)
         self.constants = _constants(config, tensors, device)
-        self.work = self._work(device)
+        self.scratch = self._scratch(device)
 
-    def _work(self, device: torch.device) -> dict[str, Tensor]:
+    def _scratch(self, device: torch.device) -> dict[str, Tensor]:
         config, zeros = self.config, functools.partial(torch.zeros, device=device)
         blocks = len(config.dilations)
         return {
@@ -67,7 +67,7 @@ class OneStreamHop:
 
     def __call__(self, state: HopState, host_x: Tensor, host_controls: Tensor, host_out: Tensor) -> None:
         """A hop of samples `(1, hop_length)`, with controls `(3, 1, 1)`: strength, floor, active."""
-        config, k, c, w = self.config, self._kernels, self.constants, self.work
+        config, k, c, w = self.config, self._kernels, self.constants, self.scratch
         blocks, taps, wide = len(config.dilations), config.kernel_size - 1, self._channels
         sizes = {"CHANNELS": config.channels, "PADDED": wide}
         ends = {"N_HISTORY": config.n_fft - config.hop_length, "FRAME": self._frame}
@@ -98,7 +98,7 @@ class OneStreamHop:
 
     def _net(self, state: HopState) -> Tensor:
         """From log powers to the last layer's output."""
-        config, k, c, w, wide = self.config, self._kernels, self.constants, self.work, self._channels
+        config, k, c, w, wide = self.config, self._kernels, self.constants, self.scratch, self._channels
         layers = iter(w["layers"])
         x = next(layers)
         _layer(k.first_layer, wide)(
