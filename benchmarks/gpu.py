@@ -35,8 +35,7 @@ from rtaudio.nn.torch.cuda import cuda_device
 from rtaudio.nn.torch.denoise_stream import AUDIO, DTYPES, DenoiseStream
 from rtaudio.nn.weights import find_weights, list_models, load_weights
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.timing import time_calls, time_stage
-from rtaudio.stream.worker import IDLE_S
+from rtaudio.stream.timing import DueTimer, finished, time_stage
 
 Floats = NDArray[np.float32]
 
@@ -152,17 +151,20 @@ def one_stream(bench: Bench) -> None:
 
 
 def time_process(stream: DenoiseStream, x: Floats, period_ns: int, *, ahead: bool) -> NDArray[np.float64]:
-    """Microseconds of `process` for each row of `x`; `ahead`: hops are launched between, as a worker does."""
+    """Microseconds of each row of `x`, from samples in host memory to samples there.
+
+    - ahead: hops are launched in between and handed over by compiled code, as a worker does it.
+    """
     out = np.empty(stream.out_spec.shape, np.float32)
 
-    def hop(k: int) -> None:
-        stream.process(x[k], out)
+    def hop(k: int, due_ns: int) -> tuple[int, int]:
+        return stream.process_at(x[k], out, due_ns)
 
     def prepare(k: int = 0) -> None:
         if ahead:
             stream.prepare()
 
-    times = time_calls([hop], len(x), period_ns, begin=prepare, check=prepare, nap_s=IDLE_S)
+    times = finished(DueTimer(hop, begin=prepare, check=prepare), len(x), period_ns)
     stream.settle()
     return times.compute_us
 

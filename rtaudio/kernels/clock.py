@@ -32,6 +32,15 @@ def sleep_us(us: int) -> None:
         _usleep(types.uint32(us))
 
 
+@numba.njit("void(int64, int64)", **JIT)
+def wait_until(due: int, scratch: int) -> None:
+    """Sleep until `due`, monotonic ns; rounded up to a whole µs, so that it is never early."""
+    left = due - now_ns(scratch)
+    while left > 0:
+        sleep_us((left + 999) // 1000)
+        left = due - now_ns(scratch)
+
+
 FLUSH = 0x8040  # MXCSR bits 15 (flush to zero) and 6 (denormals are zero), Intel SDM vol. 1, 10.2.3
 X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 

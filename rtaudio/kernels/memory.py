@@ -89,6 +89,16 @@ def store_release(typingctx: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
+def exchange_acquire(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write int64 `value` to `address` and return what was there; sees what its writer wrote before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("xchg", _word(builder, args[0]), args[1], "acquire")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
 def copy_bytes(typingctx: Any, target: Any, source: Any, size: Any) -> Any:
     """Copy `size` bytes between addresses that do not overlap (LLVM's memcpy)."""
 

@@ -9,22 +9,13 @@ from __future__ import annotations
 import numba
 
 from rtaudio.kernels.chain import ROW
-from rtaudio.kernels.clock import flush_denormals, now_ns, restore_denormals, sleep_us
+from rtaudio.kernels.clock import flush_denormals, now_ns, restore_denormals, wait_until
 from rtaudio.kernels.memory import JIT, STEP, call_step, i64, load_acquire
 
 CLOCK_WORDS = 2
 STOP_WORD = 2
 SCRATCH_WORDS = 3
 """The clock's two words, then one that ends the loop as soon as it isn't 0."""
-
-
-@numba.njit("void(int64, int64)", **JIT)
-def _wait_until(due: int, scratch: int) -> None:
-    """Sleep until `due`; rounded up to a whole µs, so that it is never early."""
-    left = due - now_ns(scratch)
-    while left > 0:
-        sleep_us((left + 999) // 1000)
-        left = due - now_ns(scratch)
 
 
 @numba.njit("void(int64, int64, int64, int64, int64, int64)", **JIT)
@@ -64,7 +55,7 @@ def time_hops(
     while done < n_hops and load_acquire(scratch + 8 * STOP_WORD) == 0:
         if period > 0:
             due += period
-            _wait_until(due, scratch)
+            wait_until(due, scratch)
         mark, row = marks + done * 8 * (n_rows + 2), done % n_inputs
         _time_hop(table, n_rows, x + row * x_bytes, out + row * out_bytes, mark + 8, scratch)
         times = i64(mark, 2)

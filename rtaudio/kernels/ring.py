@@ -23,7 +23,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from rtaudio.kernels.memory import JIT, copy_bytes, i64, load_acquire, store_release
+from rtaudio.kernels.memory import JIT, copy_bytes, f32, i64, load_acquire, store_release
 
 HEADER = 48
 CAPACITY, WRITE, READ_SEEN, READ, WRITE_SEEN = 0, 16, 17, 32, 33
@@ -76,6 +76,14 @@ def ring_pull(ring: int, target: int, size: int) -> int:
         copy_bytes(target + 4 * first, data, 4 * (size - first))
     store_release(ring + 8 * READ, read + size)
     return 1
+
+
+@numba.njit("float32(int64)", **JIT)
+def ring_first(ring: int) -> float:
+    """Consumer: the sample to be read next, where there is one."""
+    words = i64(ring, HEADER)
+    start = words[READ] & (words[CAPACITY] - 1)
+    return f32(ring + 8 * HEADER + 4 * start, 1)[0]
 
 
 @numba.njit("int64(int64, int64)", **JIT)

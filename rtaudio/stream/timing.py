@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -149,8 +148,6 @@ class CallTimer:
     - calls: each is called as `call(k)` for hops k = 0, 1, … of a run.
     - check: called after each hop, outside its time; raises where what came out can't be used.
     - begin: called first on the thread of each run.
-    - nap_s: between paced hops it sleeps for so long at a time, as a worker does that looks for work;
-      by default all the time there is.
 
     What any of them raises ends the run and is kept in `error`. `busy_since`, `so_far` and `stop` are
     for another thread, which alone can tell that a call hangs.
@@ -161,10 +158,8 @@ class CallTimer:
         calls: Sequence[Callable[[int], object]],
         check: Callable[[int], None] = lambda k: None,
         begin: Callable[[], None] = lambda: None,
-        nap_s: float = math.inf,
     ) -> None:
         self.error: Exception | None = None
-        self._nap_s = nap_s
         self._calls, self._check, self._begin, self._stopped = tuple(calls), check, begin, False
         self._marks, self._period_ns, self._done = np.zeros((0, len(calls) + 2), np.int64), 0, 0
 
@@ -202,13 +197,34 @@ class CallTimer:
         while self._done < n_hops and not self._stopped:
             at, due = self._done * width, due + period_ns
             while period_ns and (left_s := (due - clock()) / 1e9) > 0:
-                time.sleep(min(left_s, self._nap_s))
+                time.sleep(left_s)
             marks[at + 1] = clock()
             for i, call in enumerate(calls, at + 2):
                 call(self._done)
                 marks[i] = clock()
             marks[at] = due if period_ns else marks[at + 1]
             self._check(self._done)
+            self._done += 1
+
+
+class DueTimer(CallTimer):
+    """Times a call that sleeps until its hop is due by itself, and tells when it began and was done.
+
+    - call: `call(k, due_ns) -> (begun, done)`, monotonic ns; due_ns is 0 where hops run back to back.
+    """
+
+    def __init__(self, call: Callable[[int, int], tuple[int, int]], **options: Any) -> None:
+        super().__init__([lambda k: None], **options)
+        self._call = call
+
+    def _go(self, n_hops: int, period_ns: int) -> None:
+        due = time.monotonic_ns()
+        while self._done < n_hops and not self._stopped:
+            k, due = self._done, due + period_ns
+            self._marks[k, 1] = due if period_ns else time.monotonic_ns()  # should it hang
+            begun, done = self._call(k, due if period_ns else 0)
+            self._marks[k] = due if period_ns else begun, begun, done
+            self._check(k)
             self._done += 1
 
 
@@ -219,7 +235,11 @@ def time_calls(
 
     `options` are those of `CallTimer`.
     """
-    timer = CallTimer(calls, **options)
+    return finished(CallTimer(calls, **options), n_hops, period_ns)
+
+
+def finished(timer: CallTimer, n_hops: int, period_ns: int = 0) -> HopTimes:
+    """A whole run of `timer`. Raises what ended it."""
     times = timer.run(n_hops, period_ns)
     if timer.error is not None:
         raise timer.error

@@ -33,7 +33,9 @@ class WorkerStage(NativeStage):
     One with a method `abort` is told to give up when the worker shall stop. One with methods `prepare` and
     `settle` has the first called when all hops that came are done, and the second when the worker ends, both
     on its thread. One with an attribute `hop` finds the number of its hop there: hops that were too many for
-    it count as well, and where the engine resets the pipeline in mid-stream, the count goes on.
+    it count as well, and where the engine resets the pipeline in mid-stream, the count goes on. One with a
+    method `serve` is first asked to take hops from ring to ring itself, one a call, in compiled code that
+    waits for them: `serve(hops, results, frames) -> bool`, False where nothing came or Python must do it.
 
     - hops_at_once: the longest burst of hops that `delay_hops` allows for. The hops of a burst are run in
       a row, so a result of the same burst, asked for there, is always late. `in_bursts` allows for more.
@@ -180,9 +182,10 @@ class WorkerStage(NativeStage):
     def _run(self, stop: threading.Event) -> None:
         try:
             prepare = getattr(self.inner, "prepare", _nothing)
+            serve = getattr(self.inner, "serve", _serve_none)
             prepare()
             while not stop.is_set():
-                if self._work_off():
+                if serve(self._in, self._out, self._frames) or self._work_off():
                     prepare()
                 else:
                     stop.wait(IDLE_S)
@@ -211,6 +214,10 @@ class WorkerStage(NativeStage):
 
 def _nothing() -> None:
     pass
+
+
+def _serve_none(hops: Ring, results: Ring, frames: Samples) -> bool:
+    return False
 
 
 def _room(hop_length: int, delay_hops: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import soxr
@@ -16,10 +16,12 @@ from rtaudio.nn.torch.threads import use_one_thread
 from rtaudio.nn.weights import Weights
 from rtaudio.stream.batch import batched
 from rtaudio.stream.stage import NativeStage, Samples, Stage
-from rtaudio.stream.timing import CallTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
-from rtaudio.stream.worker import IDLE_S
+from rtaudio.stream.timing import CallTimer, DueTimer, HopTimes, NativeTimer, call_overhead_ns, overhead_ns
 from rtaudio.tasks.demo import SAMPLE_RATE, load_demo
 from rtaudio.tasks.denoise import denoise_stages
+
+if TYPE_CHECKING:
+    from rtaudio.nn.torch.denoise_stream import DenoiseStream
 
 STAGES: tuple[str, ...] = ("STFT", "net", "inverse STFT")
 
@@ -101,19 +103,10 @@ class NativeBackend:
         return overhead_ns(len(self.stages))
 
 
-class Preparing(Protocol):
-    """Has work to do between hops."""
-
-    def prepare(self) -> None: ...
-
-    def settle(self) -> None: ...
-
-
 class CallBackend:
     """Python calls in a row, a stage each, the last of which leaves its result in `out`.
 
-    They hold the interpreter's lock. Infinity or NaN in `out` is an error. With `ahead`, that is prepared
-    before each hop and settled after the last, as a worker does it (`rtaudio.stream.worker`).
+    They hold the interpreter's lock. Infinity or NaN in `out` is an error.
     """
 
     gil_free = False
@@ -125,11 +118,9 @@ class CallBackend:
         calls: Sequence[Callable[[int], object]],
         out: Samples,
         begin: Callable[[], None] = lambda: None,
-        ahead: Preparing | None = None,
     ) -> None:
-        self.name, self.stages, self._out, self._done, self._ahead = name, stages, out, 0, ahead
-        pause: dict[str, float] = {"nap_s": IDLE_S} if ahead else {}
-        self._timer = CallTimer(calls, self._check, ahead.prepare if ahead else begin, **pause)
+        self.name, self.stages, self._out, self._done = name, stages, out, 0
+        self._timer = CallTimer(calls, self._check, begin)
 
     @property
     def error(self) -> Exception | None:
@@ -142,15 +133,11 @@ class CallBackend:
     def run(self, n_hops: int, period_ns: int) -> HopTimes:
         times = self._timer.run(n_hops, period_ns)
         self._done += len(times.marks)
-        if self._ahead:
-            self._ahead.settle()
         return times
 
     def _check(self, k: int) -> None:
         if not np.isfinite(self._out).all():
             raise not_finite(self._done + k)
-        if self._ahead:
-            self._ahead.prepare()
 
     def so_far(self) -> HopTimes:
         return self._timer.so_far()
@@ -162,13 +149,35 @@ class CallBackend:
         return call_overhead_ns(len(self.stages))
 
 
-def stage_backend(
-    name: str, stage: Stage, hops: Samples, what: str = "model", ahead: Preparing | None = None
-) -> CallBackend:
+class AheadBackend(CallBackend):
+    """One stream on a GPU as a worker runs it: hops are launched before they come, by Python, and handed
+    over by compiled code, which also times them."""
+
+    def __init__(self, name: str, stream: DenoiseStream, hops: Samples) -> None:
+        out = np.zeros(stream.out_spec.shape, np.float32)
+        super().__init__(name, ("hop, host to host",), [], out)
+        self._stream = stream
+
+        def call(k: int, due_ns: int) -> tuple[int, int]:
+            return stream.process_at(hops[k % len(hops)], out, due_ns)
+
+        self._timer = DueTimer(call, check=self._check, begin=stream.prepare)
+
+    def run(self, n_hops: int, period_ns: int) -> HopTimes:
+        times = super().run(n_hops, period_ns)
+        self._stream.settle()
+        return times
+
+    def _check(self, k: int) -> None:
+        super()._check(k)
+        self._stream.prepare()
+
+
+def stage_backend(name: str, stage: Stage, hops: Samples, what: str = "model") -> CallBackend:
     """A stage in Python as a whole."""
     out = np.zeros(stage.out_spec.shape, np.float32)
     calls = [lambda k: stage.process(hops[k % len(hops)], out)]
-    return CallBackend(name, (what,), calls, out, ahead=ahead)
+    return CallBackend(name, (what,), calls, out)
 
 
 Part = Callable[[Samples, Samples], None]
@@ -262,8 +271,7 @@ def _gpu(weights: Weights, hops: Samples) -> Backend:
     from rtaudio.nn.torch.cuda import cuda_device
     from rtaudio.nn.torch.denoise_stream import live_stream
 
-    stream = live_stream(weights, cuda_device())
-    return stage_backend("torch, cuda", stream, hops, "hop, host to host", ahead=stream)
+    return AheadBackend("torch, cuda", live_stream(weights, cuda_device()), hops)
 
 
 Builders = Mapping[str, Callable[[Weights, Samples], Backend]]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtaudio.errors import DeviceError
+from rtaudio.kernels.ring import Ring
 from rtaudio.nn.denoise import Denoiser
 from rtaudio.nn.optional import require
 from rtaudio.nn.weights import find_weights, load_weights
@@ -26,9 +27,16 @@ class FollowingStream:
         self.in_spec, self.out_spec, self.latency = stream.in_spec, stream.out_spec, stream.latency
 
     def process(self, x: Samples, out: Samples) -> None:
+        self._follow()
+        self.stream.process(x, out)
+
+    def serve(self, hops: Ring, results: Ring, frames: Samples) -> bool:
+        self._follow()
+        return self.stream.serve(hops, results, frames)
+
+    def _follow(self) -> None:
         self.stream.strength[0] = self.leader.arena["strength"]
         self.stream.floor[0] = self.leader.arena["floor"]
-        self.stream.process(x, out)
 
     def prepare(self) -> None:
         self.stream.prepare()

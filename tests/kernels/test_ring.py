@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtaudio.kernels.memory import f32, load_acquire
-from rtaudio.kernels.ring import Ring, ring_pull, ring_push, ring_skip
+from rtaudio.kernels.ring import Ring, ring_first, ring_pull, ring_push, ring_skip
 
 RUN_SAMPLES = 10_000_000
 COUNT_MODULO = 1 << 24  # float32 counts exactly up to there
@@ -44,6 +44,15 @@ def test_skip_drops_no_more_than_there_is():
     ring.pull(out)
     assert out[0] == 4
     assert ring_skip(ring.address, 100) == 5
+
+
+def test_the_first_sample_can_be_looked_at():
+    ring, out = Ring(4), np.empty(3, np.float32)
+    for k in range(5):  # over the end, too
+        ring.push(np.arange(3, dtype=np.float32) + 10 * k)
+        assert ring_first(ring.address) == 10 * k
+        assert ring.pull(out)
+        assert out[0] == 10 * k
 
 
 @pytest.mark.parametrize("capacity", [0, 3, -8])

@@ -9,9 +9,13 @@ import time
 import numpy as np
 import pytest
 
+from rtaudio.devices.servers import eventually
+from rtaudio.kernels.ring import Ring
+
 torch = pytest.importorskip("torch")
 
 from rtaudio.nn.torch import ahead  # noqa: E402
+from rtaudio.nn.torch.ahead import Ahead  # noqa: E402
 from rtaudio.nn.torch.cuda import make_runner  # noqa: E402
 from rtaudio.nn.torch.denoise_stream import DenoiseStream  # noqa: E402
 from rtaudio.stream.worker import WorkerStage  # noqa: E402
@@ -193,13 +197,126 @@ def test_where_the_device_cannot_wait_nothing_is_launched():
     assert not make_runner(lambda: None, torch.device("cpu")).launch_ahead(0, 0, 1)
 
 
-def test_a_worker_prepares_hops_and_settles_at_its_end(make):
-    stream = make()
-    worker = WorkerStage(stream)
+def test_it_waits_for_the_time_that_a_hop_is_due_and_tells_when_it_was_done(make):
+    stream, x = make(), noise(2, 1)
+    out = np.empty_like(x)
+    for k, prepared in enumerate((True, False)):
+        if prepared:
+            stream.prepare()
+        due = time.monotonic_ns() + 2_000_000
+        begun, done = stream.process_at(x[k, 0], out[k, 0], due)
+        assert due <= begun < done <= time.monotonic_ns()
+        stream.settle()
+    np.testing.assert_array_equal(out, expected(x))
+
+
+class Hops:
+    """What a worker has: hops in a ring, each behind its tag, and a ring for results."""
+
+    def __init__(self):
+        self.hops, self.results = Ring(1 << 16), Ring(1 << 16)
+        self.frames = np.zeros((2, SMALL.hop_length + 1), np.float32)
+
+    def put(self, tag, x):
+        assert self.hops.push(np.concatenate([[tag], x]).astype(np.float32))
+
+    def served_by(self, stream):
+        return stream.serve(self.hops, self.results, self.frames)
+
+    def result(self):
+        result = np.empty(SMALL.hop_length + 1, np.float32)
+        assert self.results.pull(result)
+        return result[0], result[1:].copy()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_hops_go_from_ring_to_ring(make, late, monkeypatch):
+    if late:
+        monkeypatch.setattr(ahead, "SPIN_S", 0.0)
+    stream, x, ring = make(), noise(10, 1), Hops()
+    for k, hop in enumerate(expected(x)):
+        stream.prepare()
+        ring.put(7 + k, x[k, 0])
+        assert ring.served_by(stream)
+        tag, result = ring.result()
+        assert tag == 7 + k
+        np.testing.assert_array_equal(result, hop[0])
+    assert not ring.served_by(stream)  # none came
+
+
+def test_what_python_must_do_stays_in_the_ring(make, monkeypatch):
+    monkeypatch.setattr(ahead, "SERVE_S", 1e9)  # it is not waited for either
+    stream, x, ring = make(), noise(1, 1)[0, 0], Hops()
+    ring.put(3, x)
+    assert not ring.served_by(stream)  # none is launched
+    stream.prepare()
+    ring.hops.pull(ring.frames[0])
+    ring.put(-4, x)
+    assert not ring.served_by(stream)  # it shall be reset first
+    assert ring.hops.fill == 1 + x.size
+    stream.settle()
+    whole = DenoiseStream(SMALL, random_tensors(SMALL), 2)
+    whole.prepare()
+    assert not ring.served_by(whole)  # of two streams no hop is a worker's
+
+
+def test_a_device_that_is_gone_lets_go_of_the_lock(make):
+    stream, ring = make(), Hops()
+    stream.prepare()
+    stream._runner.broken = True
+    stream._runner.gate.clear()
+    ring.put(0, noise(1, 1)[0, 0])
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        ring.served_by(stream)
+    stream._runner.broken = False
+    stream._runner.gate.set()
+    stream.settle()
+
+
+def test_another_thread_can_settle_between_hops_of_a_worker(make):
+    """Which is what building another stream does; every hop is still the same sound."""
+    stream, x, ring, out = make(), noise(300, 1), Hops(), []
+    done = threading.Event()
+
+    def settle():
+        while not done.is_set():
+            ahead.settle_all()
+
+    thread = threading.Thread(target=settle)
+    thread.start()
+    for hop in x[:, 0]:
+        stream.prepare()
+        ring.put(0, hop)
+        if ring.served_by(stream):
+            out.append(ring.result()[1])
+        else:
+            ring.hops.pull(ring.frames[0])
+            out.append(np.empty(SMALL.hop_length, np.float32))
+            stream.process(ring.frames[0, 1:], out[-1])
+    done.set()
+    thread.join(10)
+    np.testing.assert_allclose(np.stack(out)[:, None], expected(x), atol=1e-6)
+
+
+def as_the_engine_does(worker, x):
+    out = np.empty_like(x)
+    super(WorkerStage, worker).process(x, out)
+    return out
+
+
+def test_a_worker_has_hops_prepared_and_served_and_settles_at_its_end(make, monkeypatch):
+    stream, x, served = make(), noise(20, 1)[:, 0], []
+    monkeypatch.setattr(
+        stream._ahead, "serve", lambda *rings: served.append(Ahead.serve(stream._ahead, *rings)) or served[-1]
+    )
+    worker, out = WorkerStage(stream), []
     worker.start()
-    x = noise(1, 1)[0, 0]
-    super(WorkerStage, worker).process(x, np.empty_like(x))  # as the engine runs it
+    for hop in x:
+        out.append(as_the_engine_does(worker, hop))
+        eventually(lambda: worker._out.fill > 0 or worker.failure, "a result")
     worker.stop()
     assert worker.failure is None
-    assert stream._runner.steps >= ahead.HOPS
+    assert worker.late_hops == 0
+    np.testing.assert_array_equal(np.stack(out)[1:, None], expected(x[:, None])[:-1])
+    assert sum(served) == len(x)
     assert len(stream._ahead) == 0

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from rtaudio.kernels.paced import nothing_step
 from rtaudio.stream import lost
 from rtaudio.stream.arena import Arena
 from rtaudio.stream.stage import NativeStage, Spec
-from rtaudio.tasks.bench_backends import NativeBackend, stage_backend
+from rtaudio.tasks.bench_backends import AheadBackend, NativeBackend, stage_backend
 from rtaudio.tasks.bench_measure import ROUNDS, WARM_HOPS, Measurement
 from rtaudio.tasks.cost import hop_costs
 from rtaudio.tasks.energy import EnergyMeter
@@ -54,8 +55,36 @@ class Model:
         self.hops = 0
 
 
+class LaunchedModel(Model):
+    """As one on a GPU, whose hops are launched before they come; what is launched counts."""
+
+    def __init__(self, how=""):
+        super().__init__(how)
+        self.launched, self.settled = 0, 0
+
+    def prepare(self):
+        self.launched = 1
+
+    def settle(self):
+        self.launched, self.settled = 0, self.settled + 1
+
+    def process_at(self, x, out, due_ns):
+        assert self.launched
+        self.launched = 0
+        time.sleep(max(due_ns - time.monotonic_ns(), 0) / 1e9)
+        begun = time.monotonic_ns()
+        self.process(x, out)
+        return begun, time.monotonic_ns()
+
+
 def hops():
     return np.ones((3, HOP), np.float32)
+
+
+def call_backend(model):
+    if isinstance(model, LaunchedModel):
+        return AheadBackend("bad", model, hops())
+    return stage_backend("bad", model, hops())
 
 
 def native(name="native"):
@@ -129,9 +158,10 @@ FAILURES = {
 
 @pytest.mark.parametrize("how", FAILURES)
 @pytest.mark.parametrize("last", [False, True])
-def test_one_that_goes_wrong_is_named_and_the_rest_is_kept(how, last):
-    model = Model(how)
-    good, bad = (native(), PERIOD_NS), (stage_backend("bad", model, hops()), PERIOD_NS)
+@pytest.mark.parametrize("kind", [Model, LaunchedModel])
+def test_one_that_goes_wrong_is_named_and_the_rest_is_kept(how, last, kind):
+    model = kind(how)
+    good, bad = (native(), PERIOD_NS), (call_backend(model), PERIOD_NS)
     measurement = Measurement([good, bad] if last else [bad, good], 0.04, hang_s=0.2)
     try:
         assert measurement.run()
@@ -143,6 +173,14 @@ def test_one_that_goes_wrong_is_named_and_the_rest_is_kept(how, last):
     assert (kept.failure, failed.failure) == ("", FAILURES[how])
     assert counts(kept) == ([WARM_HOPS] * ROUNDS, [20] * ROUNDS)
     assert counts(failed) == ([WARM_HOPS, WARM_HOPS, BAD_HOP - 2 * (WARM_HOPS + 20)], [20, 20])
+
+
+def test_hops_launched_ahead_are_settled_after_each_turn():
+    model = LaunchedModel()
+    measurement = Measurement([(call_backend(model), PERIOD_NS)], 0.04)
+    assert measurement.run()
+    assert counts(measurement.runs[0]) == ([WARM_HOPS] * ROUNDS, [40] * ROUNDS)
+    assert (model.launched, model.settled) == (0, 2 * ROUNDS)
 
 
 def test_one_that_hangs_and_comes_back_changes_nothing_any_more():

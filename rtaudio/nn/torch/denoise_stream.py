@@ -7,6 +7,7 @@ copies to and from pinned host memory, is one CUDA graph; on the CPU the same st
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtaudio.errors import ConfigError
+from rtaudio.kernels.ring import Ring
 from rtaudio.nn.denoise import Denoiser, tensor_shapes
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.torch.ahead import Ahead, settle_all
@@ -154,12 +156,31 @@ class DenoiseStream:
         self._ahead.settle()
 
     def process(self, x: Samples, out: Samples) -> None:
-        if self._ahead.process(x, out):
-            return
+        self.process_at(x, out)
+
+    def process_at(self, x: Samples, out: Samples, due_ns: int = 0) -> tuple[int, int]:
+        """Sleep until `due_ns`, then process; when that began, and when it was done, all monotonic ns.
+
+        A hop that was prepared is timed in compiled code, where it is begun and waited for.
+        """
+        if times := self._ahead.process(x, out, due_ns):
+            return times
+        time.sleep(max(due_ns - time.monotonic_ns(), 0) / 1e9)
+        begun = time.monotonic_ns()
         self.x[...] = x
         self.launch()
         self.wait()
         out[...] = self.out if self.streams > 1 else self.out[0]
+        return begun, time.monotonic_ns()
+
+    def serve(self, hops: Ring, results: Ring, frames: Samples) -> bool:
+        """Take a prepared hop's samples from a ring and give its result to another, without the interpreter.
+
+        For `WorkerStage`. False where Python must, or where no hop came for a while.
+
+        - frames `(2, 1 + hop_length)`: room for the hop and its result, each behind its tag.
+        """
+        return self._ahead.serve(hops, results, frames)
 
     def activate(self, stream: int) -> None:
         """Let a stream begin, new, with the next hop. Between hops, like `deactivate` and `reset`."""
