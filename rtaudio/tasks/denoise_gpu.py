@@ -49,7 +49,7 @@ class FollowingStream:
 
 
 def on_gpu(model: str | Path, native: Pipeline) -> WorkerStage:
-    """The denoiser `native`, built from `model`, run on a GPU; a hop later, and in torch's Python.
+    """The denoiser `native`, built from `model`, run on a GPU, a hop later; Python launches its hops ahead.
 
     Late hops are stood in for by `native` itself, whose strength and floor rule both.
     Raises DeviceError, in one line, where there is no torch, no GPU, or none that works.
