@@ -1,12 +1,12 @@
 """Words enrolled from three clips and from one: found when others say them, and when the same voice does.
 
 Part of `benchmarks.keywords`. Only words that the embedding was not trained on; who enrols is drawn anew
-several times, and "others" are all other voices of that word.
+several times, and "others" are all other voices of that word. A peer hears the same recordings and streams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,18 +38,28 @@ class Heard:
     recording: Recording
     seed: int
 
-    @cached_property
-    def embeddings(self) -> NDArray[np.float32]:
-        """`(strides, size)`."""
+    @property
+    def wave(self) -> Samples:
+        """The recording after a pause, over a little noise."""
         lead, tail = (np.zeros(round(s * SAMPLE_RATE)) for s in (LEAD_S, TAIL_S))
         wave = np.concatenate([lead, self.recording.wave, tail])
         noise = np.random.default_rng(self.seed).standard_normal(wave.size)
-        return embed(self.net, (wave + 1e-4 * noise).astype(np.float32))
+        return (wave + 1e-4 * noise).astype(np.float32)
+
+    @cached_property
+    def embeddings(self) -> NDArray[np.float32]:
+        """`(strides, size)`."""
+        return embed(self.net, self.wave)
 
     @property
     def end_hop(self) -> int:
         """Where the word ends."""
         return (round(LEAD_S * SAMPLE_RATE) + word_span(self.recording.wave)[1]) // HOP
+
+
+Peer = Callable[[Sequence[Heard], Sequence[Heard], Sequence[Heard]], tuple[float, float]]
+"""Whoever else is taught: recordings to enrol, others of the same voice, and some of other voices; missed %
+of others and of the same voice, with no false accept in the streams."""
 
 
 def head_scores(
@@ -94,19 +104,29 @@ class Ground:
         """The threshold above all that is in the streams, and false accepts an hour at the head's own."""
         smooths = [self._smooth(head, x) for x in self.streams]
         false = sum(Detector().events(s, head.threshold).size for s in smooths) / self.hours
-        return max(float(s.max()) for s in smooths) + 1e-9, false
+        return above_all(smooths), false
 
     def missed(self, head: WordHead, heard: Sequence[Heard], threshold: float) -> float:
-        """Percent of clips in which the smoothed score stays below the threshold about the word's end."""
-        misses = 0
-        for one in heard:
-            about = self._smooth(head, one.embeddings)[one.end_hop - 40 : one.end_hop + 80]
-            misses += about.max(initial=0.0) < threshold
-        return 100 * misses / max(len(heard), 1)
+        """Percent of clips that a head misses."""
+        return missed([self._smooth(head, one.embeddings) for one in heard], heard, threshold)
 
     def _smooth(self, head: WordHead, embeddings: NDArray[np.float32]) -> Floats:
         before = average_embedding(self.weights)
         return Detector().smooth(head_scores(head, embeddings, self.net.config.stride, before))
+
+
+def above_all(smooths: Sequence[Floats]) -> float:
+    """The threshold that no stream reaches."""
+    return max(float(smooth.max()) for smooth in smooths) + 1e-9
+
+
+def missed(smooths: Sequence[Floats], heard: Sequence[Heard], threshold: float) -> float:
+    """Percent of clips in which the smoothed score stays below the threshold about the word's end."""
+    misses = 0
+    for smooth, one in zip(smooths, heard, strict=True):
+        about = smooth[one.end_hop - 40 : one.end_hop + 80]
+        misses += about.max(initial=-np.inf) < threshold
+    return 100 * misses / max(len(heard), 1)
 
 
 def untaught(data: Path) -> set[str]:
@@ -132,30 +152,38 @@ def read_ground(data: Path, others: Sequence[Samples], quick: bool) -> Ground:
     for seed, recording in enumerate(read_recordings(data, "all", skip=_taught(weights))):
         if check_clip(recording.wave) is None:
             heard.setdefault(recording.word, []).append(Heard(net, recording, seed))
-    streams, hours = [], 0.0
-    for wave in others:
-        if hours < (QUICK_HOURS if quick else MOST_HOURS):
-            streams.append(embed(net, wave))
-            hours += wave.size / SAMPLE_RATE / 3600
-    return Ground(weights, negatives, net, heard, streams, hours)
+    waves = some_hours(others, quick)
+    hours = sum(wave.size for wave in waves) / SAMPLE_RATE / 3600
+    return Ground(weights, negatives, net, heard, [embed(net, wave) for wave in waves], hours)
 
 
-def run_enrolment(report: Report, ground: Ground, quick: bool) -> None:
-    """The table, and its goals."""
+def some_hours(others: Sequence[Samples], quick: bool) -> list[Samples]:
+    """The first streams, until there are about MOST_HOURS."""
+    most = (QUICK_HOURS if quick else MOST_HOURS) * 3600 * SAMPLE_RATE
+    before = np.cumsum([0, *(wave.size for wave in others)])
+    return [wave for wave, size in zip(others, before, strict=False) if size < most]
+
+
+def run_enrolment(report: Report, ground: Ground, quick: bool, peers: Mapping[str, Peer]) -> None:
+    """The table, and its goals; each peer's two columns come last."""
     rng = np.random.default_rng(0)
     columns = ["word", "clips", "voices", "missed %, others", "own voice", "own threshold, others", "false/h"]
+    columns += [f"{name}, {whose}" for name in peers for whose in ("others", "own voice")]
     for n_clips, goal in GOALS.items():
         title = f"enrolled from {n_clips} clip{'s' * (n_clips > 1)}: no false accept in {ground.hours:.1f} h"
         table = report.table(title, columns)
         for word, said in sorted(ground.heard.items()):
             if sum(len(v) >= n_clips for v in voices(said).values()) < 2:
                 continue
-            rows = [_draw(ground, said, n_clips, rng) for _ in range(QUICK_DRAWS if quick else DRAWS)]
+            rows = [
+                _draw(ground, said, n_clips, rng, peers.values())
+                for _ in range(QUICK_DRAWS if quick else DRAWS)
+            ]
             table.row(word, len(said), len(voices(said)), *(_mean(x) for x in zip(*rows, strict=True)))
         if not table.rows:
             report.note("no word here that the embedding was not trained on and that two voices say")
             return
-        means = [_mean([row[k] for row in table.rows]) for k in range(3, 7)]
+        means = [_mean([row[k] for row in table.rows]) for k in range(3, len(columns))]
         table.row("mean", None, None, *means)
         report.show(table)
         report.goal(f"{n_clips} clip{'s' * (n_clips > 1)}: missed %, other voices", means[0], goal)
@@ -182,16 +210,17 @@ def draw(
 
 
 def _draw(
-    ground: Ground, said: Sequence[Heard], n_clips: int, rng: np.random.Generator
-) -> tuple[float, float, float, float]:
+    ground: Ground, said: Sequence[Heard], n_clips: int, rng: np.random.Generator, peers: Iterable[Peer]
+) -> tuple[float, ...]:
     """Missed % of others and of the same voice with no false accept, then, at the head's own threshold,
-    missed % of others and false accepts an hour."""
+    missed % of others and false accepts an hour; then what each peer misses of others and of the voice."""
     enrolled, own, rest = draw(said, n_clips, rng)
     head = ground.fit([one.recording.wave for one in enrolled])
-    above_all, false = ground.judge(head)
+    above, false = ground.judge(head)
     return (
-        ground.missed(head, rest, above_all),
-        ground.missed(head, own, above_all) if own else float("nan"),
+        ground.missed(head, rest, above),
+        ground.missed(head, own, above) if own else float("nan"),
         ground.missed(head, rest, head.threshold),
         false,
+        *(share for peer in peers for share in peer(enrolled, own, rest)),
     )

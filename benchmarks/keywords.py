@@ -290,7 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         peer_table(report, scored, material)
     cost_table(report, net, args.quick)
     gate_table(report, net, material.words, thresholds)
-    run_own_words(report, args.data, material.others, args.quick)
+    apart = negatives if args.split == "valid" else []  # else the streams hold the other splits, too
+    run_own_words(report, args.data, material.others, args.quick, apart)
     if args.det:
         write_det(scored, detector, args.det)
     return report.finish(args.json)

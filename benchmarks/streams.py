@@ -50,10 +50,12 @@ class WordStream:
     ends: NDArray[np.int64]
 
 
-def read_recordings(folder: Path, split: str = "valid", skip: Collection[str] = ()) -> list[Recording]:
+def read_recordings(
+    folder: Path, split: str = "valid", skip: Collection[str] = (), every: int = 1
+) -> list[Recording]:
     """Every recording under a folder, or those of a split where an index says which those are.
 
-    - skip: folders in it that aren't read.
+    - skip: folders in it that aren't read; every: one recording in so many is.
     """
     if not folder.is_dir():
         raise ConfigError(f"folder {folder} does not exist")
@@ -65,7 +67,7 @@ def read_recordings(folder: Path, split: str = "valid", skip: Collection[str] = 
         paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix in SUFFIXES)
         rows = [{"path": str(path)} for path in paths]
     recordings = []
-    for row in rows:
+    for row in rows[::every]:
         word = row["path"].split("/")[0]
         if word in skip:
             continue

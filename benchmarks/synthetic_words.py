@@ -12,9 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.enrolment import FALSE_ACCEPTS_PER_HOUR, Ground, draw, read_ground, run_enrolment
+from benchmarks.enrolment import (
+    FALSE_ACCEPTS_PER_HOUR,
+    Ground,
+    Peer,
+    draw,
+    read_ground,
+    run_enrolment,
+    some_hours,
+)
 from benchmarks.report import Report
-from benchmarks.streams import Samples
+from benchmarks.streams import Samples, read_rooms
+from benchmarks.word_peer import NAME, SpeechEmbedding, WordPeer, peer_negatives
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.enrolment import alike
 from rtaudio.tasks.enrol import Clip
@@ -36,15 +45,33 @@ DRAWS, QUICK_DRAWS = 4, 1
 QUICK_WORDS, QUICK_EACH = 1, 10
 
 
-def run_own_words(report: Report, data: Path, others: Sequence[Samples], quick: bool) -> None:
-    """What users teach: from recordings, and from synthetic speech."""
+def run_own_words(
+    report: Report, data: Path, others: Sequence[Samples], quick: bool, negatives: Sequence[Path]
+) -> None:
+    """What users teach: from recordings, and from synthetic speech.
+
+    - negatives: folders with sound to teach a peer with, which is not that of the streams `others`.
+    """
     try:
         ground = read_ground(data, others, quick)
     except RtaudioError as error:
         report.note(f"no enrolment: {error}")
         return
-    run_enrolment(report, ground, quick)
+    run_enrolment(report, ground, quick, {} if quick else word_peers(report, data, others, negatives))
     run_synthetic(report, ground, quick)
+
+
+def word_peers(
+    report: Report, data: Path, others: Sequence[Samples], negatives: Sequence[Path]
+) -> dict[str, Peer]:
+    """Those there are; of others, a note."""
+    try:
+        net = SpeechEmbedding()
+        sound = peer_negatives(negatives, read_rooms(data.parent / "rir"))
+        return {NAME: WordPeer(net, sound, some_hours(others, quick=False)).missed}
+    except RtaudioError as error:
+        report.note(f"words of one's own have no peer here: {error}")
+        return {}
 
 
 def run_synthetic(report: Report, ground: Ground, quick: bool) -> None:

@@ -264,7 +264,7 @@ def hear(net: EmbeddingNet, clip: Samples, rng: np.random.Generator) -> list[Sai
     """A recording at some speeds and in some noise; the first at its own speed, in the least noise."""
     stride = net.config.stride * net.config.hop_length
     start = round(LEAD_S * SAMPLE_RATE) // stride
-    return [Said(embed(net, wave), start, end // stride) for wave, end in _variants(clip, rng)]
+    return [Said(embed(net, wave), start, end // stride) for wave, end in versions(clip, rng)]
 
 
 def word_windows(said: Sequence[Said]) -> NDArray[np.float32]:
@@ -282,7 +282,7 @@ def _ends(said: Said) -> list[int]:
     return [min(said.end + after, len(said.embeddings) - 1) for after in AFTER]
 
 
-def _variants(clip: Samples, rng: np.random.Generator) -> Iterator[tuple[Samples, int]]:
+def versions(clip: Samples, rng: np.random.Generator) -> Iterator[tuple[Samples, int]]:
     """The word after a pause, and its last sample, at each of SPEEDS and SNRS_DB."""
     start, end = word_span(clip)
     level = float(np.sqrt(np.mean(np.square(clip[start:end]))))
@@ -316,26 +316,26 @@ def spread_of(windows: NDArray[np.float32]) -> Spread:
 
 
 def fit_discriminant(
-    positives: NDArray[np.float32], negatives: Spread, counts: ArrayLike = 1.0
+    positives: NDArray[np.float32], negatives: Spread, counts: ArrayLike = 1.0, sphere: float = SPHERE
 ) -> tuple[NDArray[np.float32], float]:
     """Weight and bias of Fisher's linear discriminant; negatives have a spread of 1 along it.
 
-    - counts: what each positive counts for among them.
+    - counts: what each positive counts for among them; sphere: how much of one the spread is drawn towards.
 
     Few recordings of one voice tell where a word lies, and nothing of how it varies: the spread is that
     of the negatives alone, drawn towards a sphere (Friedman 1989, regularised discriminant analysis).
     0 lies in the middle between word and negatives.
     """
     word = np.average(positives, axis=0, weights=np.broadcast_to(counts, len(positives)))
-    weight = np.linalg.solve(_regularised(negatives.covariance), word - negatives.mean)
+    weight = np.linalg.solve(_regularised(negatives.covariance, sphere), word - negatives.mean)
     weight /= max(float(np.sqrt(weight @ negatives.covariance @ weight)), 1e-9)
     return weight.astype(np.float32), -float(weight @ (word + negatives.mean)) / 2
 
 
-def _regularised(spread: Floats) -> Floats:
-    """A covariance and SPHERE of a sphere of the same trace."""
+def _regularised(spread: Floats, share: float = SPHERE) -> Floats:
+    """A covariance and a share of a sphere of the same trace."""
     sphere: Floats = np.eye(len(spread)) * (np.trace(spread) / len(spread) + 1e-12)
-    return spread + SPHERE * sphere
+    return spread + share * sphere
 
 
 def tail_threshold(scores: Sequence[NDArray[np.float32]], hours: float, per_hour: float) -> float:
