@@ -260,6 +260,17 @@ def test_the_spread_is_mean_and_covariance():
     np.testing.assert_allclose(spread.covariance, np.cov(windows.T, dtype=np.float64), rtol=1e-4, atol=1e-5)
 
 
+def test_towards_a_sphere_is_towards_the_difference_of_means():
+    rng = np.random.default_rng(0)
+    positives = rng.normal(1, 0.3, (20, 5)).astype(np.float32)
+    negatives = spread_of((rng.normal(-1, 0.3, (500, 5)) * (1, 2, 3, 4, 5)).astype(np.float32))
+    away = positives.mean(0) - negatives.mean
+    weights = [fit_discriminant(positives, negatives, sphere=sphere)[0] for sphere in (0.4, 10.0, 1e6)]
+    near = [weight @ away / np.linalg.norm(weight) / np.linalg.norm(away) for weight in weights]
+    assert near[0] < near[1] < near[2]
+    assert near[2] == pytest.approx(1, abs=1e-6)
+
+
 def test_counting_twice_is_being_there_twice():
     rng = np.random.default_rng(0)
     positives = rng.normal(0.3, 0.5, (20, 5)).astype(np.float32)
