@@ -15,14 +15,17 @@ Doubles = NDArray[np.float64]
 
 HEARD_AFTER = 5
 """Strides from a sound to the embedding that tells it: 100 ms."""
-STRETCH = 2.0
+STRETCH, LEAST_STRETCH = 3.5, 1.5
 """How many times as long as recorded a part may last: people who say a word slowly draw out some of it."""
+LONG_PART = 14
+"""Strides, 0.28 s, from where on a part is stretched less, down to LEAST_STRETCH: what looks like a word of
+2 s is often one with its noise, and noise lasts. Some of those were heard 100 times an hour without this."""
 SKIP = 1.0
 """What a part left out costs, in nats."""
-NEAR = 0.2
+NEAR = 0.15
 """Where a state's log likelihood ratio is 0, on the way from sound in general to the state. In the middle,
 where one embedding by itself is told best, the parts that someone says otherwise take too much from the sum.
-It was chosen, as STATES, CONTEXT and STRETCH were, on five words that the net had never heard."""
+It and STRETCH were chosen on words that the net had never heard, STATES and CONTEXT on five others."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,22 @@ class Said:
 
 
 def fit_states(
-    said: Sequence[Said], counts: ArrayLike, lag: int, mean: Doubles, spread: Doubles
+    said: Sequence[Sequence[Said]], counts: ArrayLike, lag: int, mean: Doubles, spread: Doubles
 ) -> WordStates:
     """States of a word: each the linear discriminant of a part against sound in general.
 
+    - said: of each recording how it is heard, at first as it was said, whose length counts.
     - counts: what each recording counts for, beside the others; lag: strides between two embeddings.
     - mean `(CONTEXT * size,)` and spread: of what a state sees of other sound, the spread regularised.
     """
     counts = np.broadcast_to(counts, len(said))
-    away = np.average([one.parts(lag) for one in said], axis=0, weights=counts) - mean
+    parts = [np.mean([one.parts(lag) for one in variants], axis=0) for variants in said]
+    away = np.average(parts, axis=0, weights=counts) - mean
     weight = np.linalg.solve(spread, away.T).T
     bias = -weight @ mean - NEAR * np.sum(weight * away, axis=1)
-    strides = float(np.average([one.end - one.start for one in said], weights=counts))
-    most = min(max(math.ceil(STRETCH * strides / STATES), 1), LONGEST_STAY)
-    return WordStates(weight.astype(np.float32), bias.astype(np.float32), SKIP, most)
+    strides = float(np.average([first.end - first.start for first, *_ in said], weights=counts))
+    part = strides / STATES
+    most = math.ceil(min(STRETCH * part, max(LEAST_STRETCH * part, LONG_PART)))
+    return WordStates(
+        weight.astype(np.float32), bias.astype(np.float32), SKIP, min(max(most, 1), LONGEST_STAY)
+    )

@@ -144,7 +144,8 @@ def context(one):
 
 def fitted(words, counts=1.0):
     other = np.random.default_rng(3).standard_normal((5000, CONTEXT * 8)) / np.sqrt(8)
-    return fit_states(words, counts, LAG, other.mean(0), np.cov(other.T) + 0.05 * np.eye(CONTEXT * 8))
+    spread = np.cov(other.T) + 0.05 * np.eye(CONTEXT * 8)
+    return fit_states([[one] for one in words], counts, LAG, other.mean(0), spread)
 
 
 def peak(states, one):
@@ -155,7 +156,7 @@ def test_a_word_is_known_by_its_order_however_fast_each_part_is():
     sounds = np.eye(8)
     word = said((0, 1, 2), (12, 12, 12), sounds)
     states = fitted([word])
-    assert states.most == 6  # twice a twelfth of 36 strides
+    assert states.most == 11  # three and a half times a twelfth of 36 strides
     assert peak(states, word) > 0
     for strides in ((8, 8, 8), (18, 18, 18), (8, 14, 20)):
         right = peak(states, said((0, 1, 2), strides, sounds))
@@ -164,12 +165,30 @@ def test_a_word_is_known_by_its_order_however_fast_each_part_is():
         assert right > wrong + 5
 
 
+@pytest.mark.parametrize(("strides", "most"), [(12, 4), (48, 14), (90, 14), (120, 15), (700, LONGEST_STAY)])
+def test_long_parts_are_stretched_less(strides, most):
+    assert fitted([said((0,), (strides,), np.eye(8))]).most == most
+
+
 def test_what_counts_more_is_fitted_better():
     sounds = np.eye(8)
     words = [said((0, 1, 2), (12, 12, 12), sounds), said((3, 4, 5), (12, 12, 12), sounds)]
     first, second = (fitted(words, counts) for counts in ((0.9, 0.1), (0.1, 0.9)))
     assert peak(first, words[0]) > peak(second, words[0])
     assert peak(first, words[1]) < peak(second, words[1])
+
+
+def test_a_recording_counts_as_one_however_often_it_is_heard():
+    """And its states may last as long as it was said, not as what was made of it."""
+    sounds = np.eye(8)
+    one, slow, other = (
+        said(order, (n, n), sounds) for order, n in (((0, 1), 12), ((0, 1), 24), ((4, 5), 12))
+    )
+    mean, spread = np.zeros(CONTEXT * 8), np.eye(CONTEXT * 8)
+    twice = fit_states([[one, slow], [other]], 1.0, LAG, mean, spread)
+    means = [np.mean([x.parts(LAG) for x in heard], axis=0) for heard in ([one, slow], [other])]
+    np.testing.assert_allclose(twice.weight, np.mean(means, axis=0), rtol=1e-4, atol=1e-6)
+    assert twice.most == fit_states([[one], [other]], 1.0, LAG, mean, spread).most
 
 
 @pytest.mark.parametrize("strides", [1, 9, 700])
