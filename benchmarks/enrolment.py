@@ -22,7 +22,7 @@ from rtaudio.nn.enrolment import CAUTION, Negatives, check_clip, embed, fit_word
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 
-DRAWS, QUICK_DRAWS = 6, 1
+DRAWS, QUICK_DRAWS = 12, 1
 MOST_TESTS = 60  # clips of others a draw is tested with
 MOST_HOURS, QUICK_HOURS = 1.2, 0.5
 LEAD_S, TAIL_S = 1.2, 0.7

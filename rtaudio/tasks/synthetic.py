@@ -29,10 +29,10 @@ LEAST = 8
 MOST_LETTERS = 40
 """The longest that most voices say within the 3 s of a word."""
 OWN = "your own"
-OWN_SHARE = 0.75
-"""Of what a word is fitted to, however few they are: real voices beside made ones."""
+MADE_COUNT = 2
+"""Recordings of people that all made ones together count as: the fewer there are, the more these tell."""
 LIKENESS_POWER = 5
-"""Made recordings share the rest by this power of how alike they and one's own are: some families and
+"""Made recordings share that by this power of how alike they and one's own are: some families and
 voices say a word as people do (cosines of 0.8), others draw it away from them (0.3)."""
 BESIDE_CAUTION, MADE_CAUTION = 3, 0.8
 """`CAUTION` where synthesisers teach beside people, and where nobody else does: the negatives hold some of
@@ -225,6 +225,7 @@ def _fitted(name: str, sources: Sequence[Source], embedding: Weights, false_acce
 
 
 def shares(likenesses: Sequence[float], own: int) -> list[float]:
-    """What each of the made recordings, then of one's own, counts for: one's own OWN_SHARE, together."""
+    """What each of the made recordings, then of one's own, counts for; together 1."""
     made = np.maximum(likenesses, 1e-3) ** LIKENESS_POWER
-    return [*((1 - OWN_SHARE) * made / made.sum()).tolist(), *[OWN_SHARE / own] * own]
+    share = 1 / (MADE_COUNT + own)
+    return [*(MADE_COUNT * share * made / made.sum()).tolist(), *[share] * own]

@@ -14,8 +14,8 @@ from rtaudio.tasks.synthetic import (
     EACH,
     LIKENESS_POWER,
     MADE_CAUTION,
+    MADE_COUNT,
     OWN,
-    OWN_SHARE,
     Check,
     check_installed,
     check_phrase,
@@ -97,7 +97,7 @@ def test_each_check_knows_only_what_was_not_left_out(tones, tmp_path, monkeypatc
     assert taught.checks[-1] == Check(OWN, 2, 1)  # the head knows "low" alone
     n = 2 * EACH
     assert [count for count, _, _ in asked] == [EACH + 2, EACH + 2, n, n + 2]
-    made = 1 - OWN_SHARE
+    made = MADE_COUNT / (MADE_COUNT + 2)
     assert [share for _, share, _ in asked] == [
         pytest.approx(made),
         pytest.approx(made),
@@ -123,11 +123,11 @@ def test_ones_own_alone_ask_for_all_caution(tones, tmp_path, monkeypatch):
 
 def test_synthetic_recordings_count_the_more_the_more_they_are_like_those_of_people():
     counts = shares([0.8, 0.4, -0.2, 0.4], 2)
-    assert counts[4:] == pytest.approx([OWN_SHARE / 2] * 2)
+    assert counts[4:] == pytest.approx([1 / (MADE_COUNT + 2)] * 2)
     assert sum(counts) == pytest.approx(1)
     assert counts[0] == pytest.approx(2**LIKENESS_POWER * counts[1])
     assert counts[1] == counts[3] > 1000 * counts[2]
-    assert shares([-0.1, -0.3], 1) == pytest.approx([(1 - OWN_SHARE) / 2] * 2 + [OWN_SHARE])
+    assert shares([-0.1, -0.3], 1) == pytest.approx(np.array([MADE_COUNT / 2] * 2 + [1]) / (MADE_COUNT + 1))
 
 
 def test_one_family_alone_can_not_be_checked(tones, tmp_path, monkeypatch):
