@@ -83,7 +83,8 @@ def run_synthetic(report: Report, ground: Ground, quick: bool) -> None:
     for n_own, goal in GOALS.items():
         clips = f"{n_own} clip{'s' * (n_own > 1)}"
         ways = ("made", clips, "enroll")
-        columns = ["word", "made", *(f"{way}, missed %" for way in ways), *(f"{way}, own t." for way in ways)]
+        told = ("missed %", "own t.", "false/h")
+        columns = ["word", "made", *(f"{way}, {what}" for what in told for way in ways)]
         title = f"made, {clips}, and both as enroll chooses: no false accept in {ground.hours:.1f} h"
         table = report.table(title, columns)
         for word, (sources, made) in taught.items():
@@ -92,7 +93,7 @@ def run_synthetic(report: Report, ground: Ground, quick: bool) -> None:
         table.row("mean", None, *means)
         report.show(table)
         report.goal(f"enroll with {clips} and synthesisers: missed %, other voices", means[2], goal)
-    report.note(f"own t.: at the word's own threshold; made by {' and '.join(installed())}")
+    report.note(f"own t., false/h: at the word's own threshold; made by {' and '.join(installed())}")
     for program in set(PROGRAMS) - set(installed()):
         report.note(f"{program} is not installed: the other family alone made words")
 
@@ -112,7 +113,7 @@ def _missed(
     ground: Ground, word: str, sources: Sequence[Source], made: WordHead, n_own: int, quick: bool
 ) -> list[float]:
     """Missed % of other voices by what synthesisers teach, by what recordings do, and as `enroll` chooses;
-    then at their own thresholds."""
+    then at their own thresholds; then false accepts an hour there."""
     rng, rows = np.random.default_rng(0), []
     for _ in range(QUICK_DRAWS if quick else DRAWS):
         enrolled, _, rest = draw(ground.heard[word], n_own, rng)
@@ -120,6 +121,8 @@ def _missed(
         clips = [Clip(f"{k}", wave) for k, wave in enumerate(own)]
         chosen, _, _ = enrol_beside(word, clips, sources, false_accepts=FALSE_ACCEPTS_PER_HOUR)
         heads = (made, ground.fit(own), chosen.head)
-        above = [ground.missed(head, rest, ground.judge(head)[0]) for head in heads]
-        rows.append(above + [ground.missed(head, rest, head.threshold) for head in heads])
+        above, false = zip(*(ground.judge(head) for head in heads), strict=True)
+        thresholds = (*above, *(head.threshold for head in heads))
+        missed = [ground.missed(head, rest, at) for head, at in zip(2 * heads, thresholds, strict=True)]
+        rows.append([*missed, *false])
     return [float(share) for share in np.mean(rows, axis=0)]
