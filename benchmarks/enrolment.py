@@ -18,7 +18,8 @@ from benchmarks.report import Report
 from benchmarks.streams import HOP, SAMPLE_RATE, Detector, Floats, Recording, Samples, read_recordings
 from rtaudio.errors import WeightsError
 from rtaudio.nn.embedding import EmbeddingNet, WordHead, average_embedding
-from rtaudio.nn.enrolment import CAUTION, Negatives, check_clip, embed, fit_word, load_negatives
+from rtaudio.nn.enrolment import CAUTION, check_clip, embed, fit_word
+from rtaudio.nn.negatives import Negatives, load_negatives
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 

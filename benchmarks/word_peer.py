@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from benchmarks.enrolment import Heard, above_all, missed
 from benchmarks.streams import HOP, SAMPLE_RATE, Floats, Samples, negative_streams, read_recordings
 from rtaudio.errors import ConfigError, MissingLibraryError
-from rtaudio.nn.enrolment import FITTED_SHARE, LEAD_S, TAIL_S, fit_discriminant, spread_of
+from rtaudio.nn.enrolment import LEAD_S, TAIL_S, fit_discriminant
+from rtaudio.nn.negatives import FITTED_SHARE, spread_of
 from rtaudio.nn.spans import word_span
 from rtaudio.tasks.machine import installed
 

@@ -9,36 +9,28 @@ scores, and the CAUTION that sound of other people asks for, give the asked rate
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rtaudio.errors import ConfigError, WeightsError
-from rtaudio.files import whole
+from rtaudio.errors import ConfigError
 from rtaudio.kernels.window import make_window
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, average_embedding
+from rtaudio.nn.negatives import SPACING, Negatives, Spread, load_negatives, tail_threshold
 from rtaudio.nn.sequence import CONTEXT, STATES
 from rtaudio.nn.sequence_fit import Said, fit_states
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.speakers import at_pace, from_throat
-from rtaudio.nn.weights import DIRECTORY, Weights, find_weights, load_weights
+from rtaudio.nn.weights import Weights, find_weights, load_weights
 from rtaudio.stream.offline import run_frames
 
 Samples = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 SAMPLE_RATE = 16000
-NEGATIVES = DIRECTORY / "negatives.npy"
-SPACING = 4
-"""Strides between two bundled embeddings: 80 ms, so a head's LAG is LAG / SPACING of them."""
-
 PACES, THROATS = (1.0, 0.75, 1.33, 0.62, 1.6), (1.0, 0.87, 1.15)
 """How others say a word, each with each: times as fast, and their frequencies times as high. Paces of 0.5 and
 2, too, did harm; throats of 0.78 and 1.28 no good."""
@@ -51,10 +43,6 @@ STATE_WEIGHT = 1.4
 AFTER = (3, 4, 5, 6, 7)
 """Strides of 20 ms after a word's end that are examples of it: its last sound is told 100 ms later."""
 LEAD_S, TAIL_S = 1.2, 0.3
-FITTED_SHARE = 3
-"""One negative in so many is fitted against; all set the threshold."""
-PEAKS = 30
-"""Highest scores of the negatives, at least a second apart, whose tail gives the threshold."""
 CAUTION = 4
 """False accepts in sound that the net was not trained with, for each in the negatives. Ten words in 1.7 h,
 asked for 0.5 an hour: with 5, 0.1 and 0.4 (five each) from three clips, 0.2 and 0.3 from one; with 3, 0.2 and
@@ -65,68 +53,6 @@ SURE = 4.0
 """Logit the median example of a word is scaled to; the threshold lies at 0."""
 
 SHORTEST_S, LONGEST_S, QUIETEST_DB, CLIPPED_SHARE = 0.2, 3.0, -60.0, 0.01
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean `(d,)` and covariance `(d, d)` of some sound as a head sees it."""
-
-    mean: Floats
-    covariance: Floats
-
-
-@dataclass(frozen=True)
-class Negatives:
-    """What the embedding says about sound in which nobody says the word.
-
-    - streams: embeddings `(n, size)` float32 of each stretch, SPACING strides apart.
-    """
-
-    streams: tuple[NDArray[np.float32], ...]
-
-    @cached_property
-    def spread(self) -> Spread:
-        """Of one in FITTED_SHARE of what a head sees (neighbours are nearly alike)."""
-        return spread_of(np.concatenate([windows[::FITTED_SHARE] for windows in self.windows()]))
-
-    @property
-    def hours(self) -> float:
-        return sum(map(len, self.streams)) * SPACING * 0.02 / 3600
-
-    def windows(self) -> list[NDArray[np.float32]]:
-        """Of each stretch, what a head sees: `(n, TAPS * size)`."""
-        lag = LAG // SPACING
-        counts = [len(stream) - (TAPS - 1) * lag for stream in self.streams]
-        return [
-            np.hstack([stream[tap * lag : tap * lag + count] for tap in range(TAPS)])
-            for stream, count in zip(self.streams, counts, strict=True)
-            if count > 0
-        ]
-
-
-def save_negatives(path: Path, streams: Sequence[NDArray[np.float32]]) -> str:
-    """Write embeddings `(strides, size)` as int8, a row of zeros between stretches; returns their SHA-256."""
-    rows = [np.vstack([stream[::SPACING], np.zeros((1, stream.shape[1]))]) for stream in streams]
-    buffer = io.BytesIO()
-    np.save(buffer, np.round(127 * np.concatenate(rows)).astype(np.int8), allow_pickle=False)
-    with whole(path) as unfinished:
-        unfinished.write_bytes(buffer.getvalue())
-    return hashlib.sha256(buffer.getvalue()).hexdigest()
-
-
-def load_negatives(weights: Weights, path: Path = NEGATIVES) -> Negatives:
-    """Embeddings of negatives made with these weights; WeightsError where they are not, or missing."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != weights.card.get("negatives_sha256"):
-        raise WeightsError(f"{path}: not the negatives of these embedding weights, or corrupt")
-    rows = np.load(io.BytesIO(content), allow_pickle=False)
-    ends = np.flatnonzero(~rows.any(1))
-    parts = np.split(rows.astype(np.float32), ends)
-    whole = [part[part.any(1)] for part in parts]
-    return Negatives(tuple(part / np.linalg.norm(part, axis=1, keepdims=True) for part in whole if len(part)))
 
 
 def check_clip(wave: Samples) -> str | None:
@@ -342,13 +268,6 @@ def embed_spectra(net: EmbeddingNet, spectra: ArrayLike) -> NDArray[np.float32]:
     return run_frames(net, x)[net.config.stride - 1 :: net.config.stride]
 
 
-def spread_of(windows: NDArray[np.float32]) -> Spread:
-    """Of windows `(n, d)`. The products are float32: a second of them would be three, and to no end."""
-    mean = windows.mean(0, dtype=np.float64)
-    centred = windows - mean.astype(np.float32)
-    return Spread(mean, (centred.T @ centred).astype(np.float64) / max(len(windows) - 1, 1))
-
-
 def fit_discriminant(
     positives: NDArray[np.float32], negatives: Spread, counts: ArrayLike = 1.0, sphere: float = SPHERE
 ) -> tuple[NDArray[np.float32], float]:
@@ -370,20 +289,3 @@ def _regularised(spread: Floats, share: float) -> Floats:
     """A covariance and a share of a sphere of the same trace."""
     sphere: Floats = np.eye(len(spread)) * (np.trace(spread) / len(spread) + 1e-12)
     return spread + share * sphere
-
-
-def tail_threshold(scores: Sequence[NDArray[np.float32]], hours: float, per_hour: float) -> float:
-    """Score that is passed `per_hour` times an hour, by an exponential through the highest peaks.
-
-    Peaks are at least a second apart. The tail is that of the PEAKS highest (Pickands 1975: beyond a
-    high level, excesses of almost anything are exponential or near it).
-    """
-    apart = round(1.0 / (SPACING * 0.02))
-    peaks: list[float] = []
-    for stream in scores:
-        padded = np.pad(stream, (0, -len(stream) % apart), constant_values=-np.inf)
-        peaks += padded.reshape(-1, apart).max(1).tolist()
-    highest = np.sort(peaks)[::-1][:PEAKS]
-    base = float(highest[-1])
-    excess = float(np.mean(highest - base))
-    return base + excess * math.log(max(len(highest) / (per_hour * hours), 1.0))

@@ -103,24 +103,14 @@ class NativeBackend:
         return overhead_ns(len(self.stages))
 
 
-class CallBackend:
-    """Python calls in a row, a stage each, the last of which leaves its result in `out`.
-
-    They hold the interpreter's lock. Infinity or NaN in `out` is an error.
-    """
+class PythonBackend:
+    """What a timer calls in Python, and leaves its result in `out`: infinity or NaN there is an error."""
 
     gil_free = False
+    _timer: CallTimer
 
-    def __init__(
-        self,
-        name: str,
-        stages: tuple[str, ...],
-        calls: Sequence[Callable[[int], object]],
-        out: Samples,
-        begin: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, name: str, stages: tuple[str, ...], out: Samples) -> None:
         self.name, self.stages, self._out, self._done = name, stages, out, 0
-        self._timer = CallTimer(calls, self._check, begin)
 
     @property
     def error(self) -> Exception | None:
@@ -149,13 +139,28 @@ class CallBackend:
         return call_overhead_ns(len(self.stages))
 
 
-class AheadBackend(CallBackend):
+class CallBackend(PythonBackend):
+    """Python calls in a row, a stage each. They hold the interpreter's lock."""
+
+    def __init__(
+        self,
+        name: str,
+        stages: tuple[str, ...],
+        calls: Sequence[Callable[[int], object]],
+        out: Samples,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(name, stages, out)
+        self._timer = CallTimer(calls, self._check, begin)
+
+
+class AheadBackend(PythonBackend):
     """One stream on a GPU as a worker runs it: hops are launched before they come, by Python, and handed
     over by compiled code, which also times them."""
 
     def __init__(self, name: str, stream: DenoiseStream, hops: Samples) -> None:
         out = np.zeros(stream.out_spec.shape, np.float32)
-        super().__init__(name, ("hop, host to host",), [], out)
+        super().__init__(name, ("hop, host to host",), out)
         self._stream = stream
 
         def call(k: int, due_ns: int) -> tuple[int, int]:

@@ -22,7 +22,8 @@ from torch.nn import functional
 from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet
 from rtaudio.nn.embedding_config import EmbeddingConfig
-from rtaudio.nn.enrolment import NEGATIVES, embed, fit_discriminant, save_negatives, spread_of
+from rtaudio.nn.enrolment import embed, fit_discriminant
+from rtaudio.nn.negatives import NEGATIVES, save_negatives, spread_of
 from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.training.data import Clip, ClipStore
 from rtaudio.training.heard import listen

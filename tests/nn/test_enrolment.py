@@ -10,19 +10,15 @@ from rtaudio.nn.enrolment import (
     CAUTION,
     PACES,
     THROATS,
-    Negatives,
     alike,
     check_clip,
     embed,
     fit_discriminant,
     fit_word,
     hear,
-    load_negatives,
     negative_scores,
-    save_negatives,
-    spread_of,
-    tail_threshold,
 )
+from rtaudio.nn.negatives import Negatives, load_negatives, save_negatives, spread_of, tail_threshold
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.speech import tensor_shapes
 from rtaudio.nn.weights import Weights

@@ -9,9 +9,9 @@ from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.embedding import LAG, TAPS, EmbeddingNet, WordHead, WordNet, average_embedding
 from rtaudio.nn.embedding_config import EmbeddingConfig
-from rtaudio.nn.enrolment import load_negatives
 from rtaudio.nn.keywords import KeywordNet
 from rtaudio.nn.keywords_config import KeywordConfig
+from rtaudio.nn.negatives import load_negatives
 from rtaudio.nn.sequence import CONTEXT, STATES, WordStates
 from rtaudio.nn.speech import Features, tensor_shapes
 from rtaudio.nn.speech_config import mel_bands

@@ -25,12 +25,13 @@ from rtaudio.kernels import handover as k
 from rtaudio.kernels.ring import Ring
 from rtaudio.nn.torch.cuda import SPIN_S, Runner, wait_until
 from rtaudio.stream.stage import Samples
+from rtaudio.stream.worker import IDLE_S
 
 HOPS = 4
 """Launched ahead: more than the next, so that a thread kept from launching for a while costs none."""
 LET_GO_S = 1.0
-SERVE_S, IDLE_S = 0.02, 0.0005
-"""How long a worker waits for a hop before it looks whether it shall stop, and sleeps between two looks."""
+SERVE_S = 0.02
+"""How long a worker waits for a hop before it looks whether it shall stop."""
 
 _all: weakref.WeakSet[Ahead] = weakref.WeakSet()
 
