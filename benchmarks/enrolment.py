@@ -21,6 +21,7 @@ from rtaudio.nn.embedding import EmbeddingNet, WordHead, average_embedding
 from rtaudio.nn.enrolment import CAUTION, check_clip, embed, fit_word
 from rtaudio.nn.negatives import Negatives, load_negatives
 from rtaudio.nn.spans import word_span
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 
 DRAWS, QUICK_DRAWS = 12, 1
@@ -148,7 +149,7 @@ def _taught(weights: Weights) -> set[str]:
 def read_ground(data: Path, others: Sequence[Samples], quick: bool) -> Ground:
     """Held-out words of a folder, and about MOST_HOURS of sound. Raises WeightsError without weights."""
     weights = load_weights(find_weights("embedding"))
-    negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights)
+    negatives, net = load_negatives(weights), EmbeddingNet.from_weights(weights, precision=LIVE)
     heard: dict[str, list[Heard]] = {}
     for seed, recording in enumerate(read_recordings(data, "all", skip=_taught(weights))):
         if check_clip(recording.wave) is None:

@@ -13,12 +13,11 @@ from benchmarks.streams import HOP, SAMPLE_RATE, WordStream, found
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
 from rtaudio.nn.keywords import KeywordNet
-from rtaudio.nn.speech import tensor_shapes
-from rtaudio.nn.vad import VadNet
-from rtaudio.nn.weights import find_weights, load_weights
+from rtaudio.nn.speech import LIVE, tensor_shapes
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import PERIOD_NS, time_stage
+from rtaudio.tasks.spot import build_gate
 
 
 def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
@@ -30,7 +29,7 @@ def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
     chains = {"STFT, net, decision": (net, net.words), f"the same, {few} words": (wide[few], wide[few].words)}
     chains[f"the same, {many} words"] = (wide[many], wide[many].words)
     costs = [_row(table, name, Spotter([s], words), noise, quick) for name, (s, words) in chains.items()]
-    gate = VadNet.from_weights(load_weights(find_weights("vad")))
+    gate = build_gate()
     gated = _row(table, "gated, in noise alone", Spotter([net], net.words, gate=gate), noise, quick)
     report.show(table)
     for k, pace in enumerate(("warm", "paced")):
@@ -65,7 +64,7 @@ def gate_table(
     for word, by_condition in streams.items():
         counts = np.zeros(3)
         for stream in by_condition.values():
-            for k, gate in enumerate((None, VadNet.from_weights(load_weights(find_weights("vad")))), 1):
+            for k, gate in enumerate((None, build_gate()), 1):
                 spotter = Spotter([net], net.words, gate=gate, threshold=used)
                 hops = event_hops(spotter, word, stream.wave)
                 counts[k] += np.isnan(found(hops, stream.ends)).sum()
@@ -92,4 +91,4 @@ def _random_net(net: KeywordNet, n_words: int) -> KeywordNet:
     config = replace(net.config, words=tuple(f"w{k}" for k in range(n_words)))
     rng = np.random.default_rng(0)
     shapes = tensor_shapes(config).items()
-    return KeywordNet(config, {n: (0.1 * rng.standard_normal(s)).astype(np.float32) for n, s in shapes})
+    return KeywordNet(config, {n: (0.1 * rng.standard_normal(s)).astype(np.float32) for n, s in shapes}, LIVE)

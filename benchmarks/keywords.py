@@ -47,6 +47,7 @@ from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import RtaudioError
 from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.weights import find_weights, load_weights, save_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
@@ -269,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     neighbours = [args.data.parent / name for name in ("speech", "noise", "noise_other")]
     negatives = args.negatives if args.negatives is not None else [n for n in neighbours if n.is_dir()]
     try:
-        net = KeywordNet.from_weights(load_weights(find_weights(args.model)))
+        net = KeywordNet.from_weights(load_weights(find_weights(args.model)), precision=LIVE)
         passes = QUICK_PASSES if args.quick else PASSES
         material = gather(args.data, negatives, net.words, args.split, passes)
     except RtaudioError as error:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.report import Report
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import RtaudioError
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.offline import run_frames
@@ -79,7 +80,8 @@ Detector = Callable[[Samples], Floats]
 
 
 def ours(model: str) -> Detector:
-    chain = Pipeline([Analysis(2 * HOP, HOP), VadNet.from_weights(load_weights(find_weights(model)))])
+    net = VadNet.from_weights(load_weights(find_weights(model)), precision=LIVE)
+    chain = Pipeline([Analysis(2 * HOP, HOP), net])
 
     def run(wave: Samples) -> Floats:
         chain.reset()
@@ -200,7 +202,7 @@ def breath(rng: np.random.Generator, length: int) -> Samples:
 
 def cost_table(report: Report, model: str, quick: bool) -> None:
     table = report.table("µs for 10 ms, one thread, native", ["what", "warm", "paced at 10 ms"])
-    net = VadNet.from_weights(load_weights(find_weights(model)))
+    net = VadNet.from_weights(load_weights(find_weights(model)), precision=LIVE)
     noise = 0.05 * np.random.default_rng(0).standard_normal((3000 if quick else 20000, HOP), np.float32)
     chain = Pipeline([Analysis(2 * HOP, HOP), net])
     warm = float(np.mean(time_stage(chain, noise)[0]))

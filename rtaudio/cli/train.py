@@ -66,6 +66,14 @@ def _add_net(parser: argparse.ArgumentParser, net: str) -> None:
         metavar="NAME|FILE",
         help="begin with a shipped model's weights, or a file's, or the mean of several",
     )
+    if net == "embedding":
+        parser.add_argument(
+            "--teachers",
+            nargs="+",
+            default=[],
+            metavar="NAME|FILE",
+            help="learn what these nets say together, each trained with a --seed of its own",
+        )
     parser.add_argument(
         "--rate",
         type=positive,
@@ -122,7 +130,10 @@ def run(args: argparse.Namespace) -> int:
 
         loops = {"keywords": "KeywordLoop", "embedding": "EmbeddingLoop", "vad": "VadLoop"}
         make: Any = getattr(importlib.import_module(f"rtaudio.training.{args.net}"), loops[args.net])
-        loop = train_speech(make, paths, config, resume=args.resume, start=start, console=shown)
+        teachers = [find_weights(name) for name in getattr(args, "teachers", [])]
+        loop = train_speech(
+            make, paths, config, resume=args.resume, start=start, teachers=teachers, console=shown
+        )
     if args.json:
         print_json({"net": args.net, "out": str(out), "history": loop.progress.history})
     return 0

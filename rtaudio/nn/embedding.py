@@ -32,7 +32,8 @@ class EmbeddingNet(SpeechNet):
     config: EmbeddingConfig
 
     def _head(self, tensors: Tensors) -> list[Layer]:
-        return [Dense(tensors["out.weight"], tensors["out.bias"]), Unit(self.config.size)]
+        out = Dense(tensors["out.weight"], tensors["out.bias"], precisions=self._precisions)
+        return [out, Unit(self.config.size)]
 
 
 def average_embedding(weights: Weights) -> ArrayLike:
@@ -92,7 +93,12 @@ class WordNet(EmbeddingNet):
     """
 
     def __init__(
-        self, config: EmbeddingConfig, tensors: Tensors, heads: Sequence[WordHead], before: ArrayLike = 0.0
+        self,
+        config: EmbeddingConfig,
+        tensors: Tensors,
+        heads: Sequence[WordHead],
+        before: ArrayLike = 0.0,
+        precision: str = "float32",
     ) -> None:
         if not heads:
             raise ConfigError("a word net needs at least one word")
@@ -102,11 +108,13 @@ class WordNet(EmbeddingNet):
             if head.states is not None:
                 head.states.check(config.size)
         self.heads, self._before = tuple(heads), before
-        super().__init__(config, tensors)
+        super().__init__(config, tensors, precision)
 
     @classmethod
-    def from_weights(cls, weights: Weights, heads: Sequence[WordHead] = ()) -> Self:
-        return cls(cls.read_config(weights), weights.tensors, heads, average_embedding(weights))
+    def from_weights(
+        cls, weights: Weights, heads: Sequence[WordHead] = (), *, precision: str = "float32"
+    ) -> Self:
+        return cls(cls.read_config(weights), weights.tensors, heads, average_embedding(weights), precision)
 
     def _head(self, tensors: Tensors) -> list[Layer]:
         rows = np.stack([head.weight for head in self.heads]).astype(np.float32)

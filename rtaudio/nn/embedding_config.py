@@ -12,9 +12,9 @@ from rtaudio.nn.speech_config import SpeechConfig
 class EmbeddingConfig(SpeechConfig):
     """Sizes of the embedding net; size: numbers in an embedding."""
 
-    channels: int = 128
+    channels: int = 256
     dilations: tuple[int, ...] = (1, 1, 2, 2, 4, 4, 4)
-    size: int = 64
+    size: int = 128
 
     def __post_init__(self) -> None:
         super().__post_init__()

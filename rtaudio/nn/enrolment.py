@@ -24,6 +24,7 @@ from rtaudio.nn.sequence import CONTEXT, STATES
 from rtaudio.nn.sequence_fit import Said, fit_states
 from rtaudio.nn.spans import word_span
 from rtaudio.nn.speakers import at_pace, from_throat
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 from rtaudio.stream.offline import run_frames
 
@@ -95,7 +96,7 @@ def fit_word(
     if not false_accepts_per_hour > 0:
         raise ConfigError(f"false_accepts_per_hour={false_accepts_per_hour} must be above 0")
     weights = weights or load_weights(find_weights("embedding"))
-    net = EmbeddingNet.from_weights(weights)
+    net = EmbeddingNet.from_weights(weights, precision=LIVE)
     negatives = negatives or load_negatives(weights)
     rng = np.random.default_rng(0)  # the same recordings give the same head
     heard = [hear(net, clip, rng) for clip in clips]
@@ -179,7 +180,8 @@ def alike(
     synthesisers that say the same, and to 0.10 to 0.54 (median 0.37) of those that say another word.
     """
     weights = weights or load_weights(find_weights("embedding"))
-    net, negatives = EmbeddingNet.from_weights(weights), negatives or load_negatives(weights)
+    net = EmbeddingNet.from_weights(weights, precision=LIVE)
+    negatives = negatives or load_negatives(weights)
     rng = np.random.default_rng(0)
     a, b = (
         np.array([word_windows(hear(net, clip, rng).all).mean(0, dtype=np.float64) for clip in some])

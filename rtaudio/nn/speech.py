@@ -21,6 +21,9 @@ from rtaudio.stream.stage import NativeStage, Spec
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
+LIVE = "int8"
+"""Precision of the products live: half as dear as float32, and it finds words and speech as well."""
+
 
 class Features(NativeStage):
     """Log mel power less the running mean of its level: `(n_bins, 2)` in, `(n_bands,)` out.
@@ -63,27 +66,30 @@ class SpeechNet(Pipeline):
 
     The convolutions run once every `config.stride` hops; in between the last output is held, and
     before their first run it is zeros.
+
+    - precision: of the net's products, see `rtaudio.nn.product`; live it is LIVE.
     """
 
     net_name: ClassVar[str]
     """What a weights file of this net says it is for."""
     config_type: ClassVar[type[SpeechConfig]]
 
-    def __init__(self, config: SpeechConfig, tensors: Tensors) -> None:
+    def __init__(self, config: SpeechConfig, tensors: Tensors, precision: str = "float32") -> None:
         check_shapes(tensors, tensor_shapes(config))
-        self.config = config
-        inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu")
-        layers = [inp, *conv_blocks(tensors, config.dilations), *self._head(tensors)]
+        self.config, self._precisions = config, (precision,)
+        inp = Dense(tensors["inp.weight"], tensors["inp.bias"], "relu", self._precisions)
+        blocks = conv_blocks(tensors, config.dilations, self._precisions)
+        layers = [inp, *blocks, *self._head(tensors)]
         super().__init__([Features(config), Strided(Pipeline(layers), config.n_bands, config.stride)])
 
     def _head(self, tensors: Tensors) -> list[Layer]:
         """The last layers: `(channels,)` in."""
-        return [Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid")]
+        return [Dense(tensors["out.weight"], tensors["out.bias"], "sigmoid", self._precisions)]
 
     @classmethod
-    def from_weights(cls, weights: Weights) -> Self:
+    def from_weights(cls, weights: Weights, *, precision: str = "float32") -> Self:
         """Build from a loaded weights file. Raises WeightsError where it is for another net."""
-        return cls(cls.read_config(weights), weights.tensors)
+        return cls(cls.read_config(weights), weights.tensors, precision=precision)
 
     @classmethod
     def read_config(cls, weights: Weights) -> Any:

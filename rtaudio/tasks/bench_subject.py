@@ -14,6 +14,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.denoise_config import DenoiseConfig
 from rtaudio.nn.listeners import LISTENERS
 from rtaudio.nn.optional import require
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.speech_config import SpeechConfig
 from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.pipeline import Pipeline
@@ -108,13 +109,13 @@ def _listening_subject(model: str | Path, weights: Weights, chosen: Sequence[tup
     """A net of ours that hears what passes by: spectra at its own rate in, numbers out."""
     if list(chosen) != [("native", "cpu")]:
         raise ConfigError(f"the net {weights.net} is run natively alone: --backend native")
-    net = LISTENERS[weights.net].from_weights(weights)
+    net = LISTENERS[weights.net].from_weights(weights, precision=LIVE)
     config, rate = net.config, net.config.sample_rate
     hops = demo_hops(config.hop_length, rate)
 
     def stages() -> list[NativeStage]:
         analysis = Analysis(config.n_fft, config.hop_length, config.window)
-        return [analysis, LISTENERS[weights.net].from_weights(weights)]
+        return [analysis, LISTENERS[weights.net].from_weights(weights, precision=LIVE)]
 
     def anew() -> Backend:
         return NativeBackend("native", ("STFT", "net"), stages(), hops)

@@ -17,6 +17,7 @@ from rtaudio.errors import ConfigError
 from rtaudio.nn.embedding import WordNet
 from rtaudio.nn.enrolment import CAUTION, check_clip, fit_word
 from rtaudio.nn.spans import word_span
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.weights import Weights, digest, find_weights, load_weights
 from rtaudio.stream.offline import run_offline
 from rtaudio.stream.stage import Samples
@@ -146,9 +147,8 @@ def _refuse_copies(clips: Sequence[Clip]) -> None:
 
 def recognised(word: UserWord, embedding: Weights, wave: Samples) -> bool:
     """Whether a spotter with this word alone hears it in a recording, with silence around."""
-    spotter = Spotter(
-        [WordNet.from_weights(embedding, [word.head])], [word.name], threshold=word.head.threshold
-    )
+    net = WordNet.from_weights(embedding, [word.head], precision=LIVE)
+    spotter = Spotter([net], [word.name], threshold=word.head.threshold)
     silence = np.zeros(round(AFTER_S * NET_RATE), np.float32)
     run_offline(build_listener(spotter), np.concatenate([silence, wave, silence]))
     return bool(spotter.events())

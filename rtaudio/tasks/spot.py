@@ -14,6 +14,7 @@ from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError, WeightsError
 from rtaudio.nn.embedding import WordNet
 from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import Weights, find_weights, load_weights
 from rtaudio.stream.listen import Listen
@@ -104,7 +105,7 @@ def build_spotter(
     names: list[str] = []
     thresholds: dict[str, float] = {}
     if built_in := [word for word in chosen if word in vocabulary.built_in]:
-        nets.append(KeywordNet.from_weights(vocabulary.weights))
+        nets.append(KeywordNet.from_weights(vocabulary.weights, precision=LIVE))
         names += vocabulary.built_in
         thresholds |= {word: _own_threshold(vocabulary.weights, word, false_accepts) for word in built_in}
     if own := [load_word(word) for word in chosen if word not in vocabulary.built_in]:
@@ -122,7 +123,7 @@ def build_spotter(
         nets,
         names,
         sample_rate,
-        gate=VadNet.from_weights(load_weights(find_weights(VAD_MODEL))) if gate else None,
+        gate=build_gate() if gate else None,
         threshold=thresholds,
         patience=patience,
         refractory_ms=refractory_ms,
@@ -173,6 +174,11 @@ def _warn_of(names: Sequence[str], false_accepts: float, warn: Callable[[str], o
         )
 
 
+def build_gate() -> VadNet:
+    """The voice activity net before the others, as it runs live. Raises WeightsError where it is missing."""
+    return VadNet.from_weights(load_weights(find_weights(VAD_MODEL)), precision=LIVE)
+
+
 def _word_net(words: Sequence[UserWord]) -> WordNet:
     try:
         embedding = load_weights(find_weights(EMBEDDING_MODEL))
@@ -181,7 +187,7 @@ def _word_net(words: Sequence[UserWord]) -> WordNet:
     for word in words:
         check_embedding(word, embedding)
     try:
-        return WordNet.from_weights(embedding, [word.head for word in words])
+        return WordNet.from_weights(embedding, [word.head for word in words], precision=LIVE)
     except ConfigError as error:
         raise WeightsError(f"a word doesn't fit the embedding net: {error}") from None
 

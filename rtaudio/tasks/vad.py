@@ -15,6 +15,7 @@ from rtaudio.dsp.spotter import FRAMES_PER_S, NET_RATE
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.optional import require
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.listen import Listen, Tell
@@ -138,7 +139,7 @@ def build_vad(sample_rate: int = NET_RATE, model: str | Path = VAD_MODEL) -> Lis
 
         worker, own_rate = onnx_worker(model)
         return Listen(heard_at(worker, own_rate, sample_rate))
-    net = VadNet.from_weights(load_weights(find_weights(model)))
+    net = VadNet.from_weights(load_weights(find_weights(model)), precision=LIVE)
     hop = NET_RATE // FRAMES_PER_S
     side = Pipeline([Analysis(2 * hop, hop), net, NetTeller((1,), MOST_WAITING)])
     return Listen(heard_at(side, NET_RATE, sample_rate))

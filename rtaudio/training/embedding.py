@@ -4,7 +4,7 @@ A word that nobody trained on is made of phones that everybody did. What is hear
 `rtaudio.training.utterances`.
 
 More steps are not better: after some thousand the loss goes on falling, but words that nobody trained on are
-told apart worse.
+told apart worse. Several nets, each with a seed of its own, that teach one together are (`training.distil`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from rtaudio.nn.enrolment import embed, fit_discriminant
 from rtaudio.nn.negatives import NEGATIVES, save_negatives, spread_of
 from rtaudio.nn.torch.speech import SpeechNet
 from rtaudio.training.data import Clip, ClipStore
+from rtaudio.training.distil import Teachers
 from rtaudio.training.heard import listen
 from rtaudio.training.loop import RunConfig
 from rtaudio.training.phones import PHONES, UNKNOWN
@@ -51,6 +52,10 @@ NEGATIVE_STREAMS, NEGATIVE_S = 25, 100.0
 """Stretches of sound without the user's word that come with the weights: 40 minutes, 2 MB."""
 ENDS_S = 0.2
 """Between a held-out word's end and that of its item."""
+PHONES_WEIGHT, TEACHERS_WEIGHT = 0.3, 10.0
+"""Of the loss of phones, and of how far an embedding is from what its teachers say (1 less the cosine)."""
+FIRST_OF_BASIS, BASIS_BATCHES = 1 << 40, 20
+"""Batches that tell in which directions teachers say most: none that are trained on."""
 DRAWS, THINNED = 4, 8
 """Of who enrols, when a run scores itself; one in so many other sounds is fitted against."""
 
@@ -103,6 +108,7 @@ class EmbeddingLoop(SpeechLoop):
         phrases = ClipStore(folder) if (folder / "clips.jsonl").is_file() else None
         self.items = Utterances(store, phrases, mix, run.seed, self.held_out)
         self.store, self.phrases = store, phrases
+        self.teachers: Teachers | None = None
         super().__init__(lambda: PhoneReader(config or EmbeddingConfig()), run)
         self._tests, self._groups, self._others = held_out_items(store, self.average.trunk, self.scored)
 
@@ -120,15 +126,35 @@ class EmbeddingLoop(SpeechLoop):
     def hears(self, clip: Clip) -> bool:
         return not clip.synthetic and said(clip) not in {*self.held_out, "_negative"}
 
-    def _prepare(self, number: int) -> tuple[Tensor, Tensor]:
-        spectra, phones = self.items.batch((self.run.seed, number), self.run.batch)
-        return self._training_features(self.net.trunk, spectra, number), phones.to(self.device)
+    def learn_from(self, *paths: Path) -> None:
+        """Learn to say what several nets say together, as well as which phones were said.
 
-    def _loss(self, features: Tensor, phones: Tensor) -> Tensor:
+        Raises WeightsError or ConfigError where they can't teach this one.
+        """
+        teachers = Teachers(paths, self.net.config, self.device)
+        teachers.fit(self._clear(FIRST_OF_BASIS + number)[0] for number in range(BASIS_BATCHES))
+        self.teachers = teachers
+
+    def _clear(self, number: int) -> tuple[Tensor, Tensor]:
+        """Features and phones of batch `number`, nothing hidden."""
+        spectra, phones = self.items.batch((self.run.seed, number), self.run.batch)
+        return self._clear_features(self.net.trunk, spectra, number), phones.to(self.device)
+
+    def _prepare(self, number: int) -> tuple[Tensor, ...]:
+        """Features, phones and, where there are teachers, what these say of it with nothing hidden."""
+        features, phones = self._clear(number)
+        wanted = [self.teachers.wanted(features)] if self.teachers else []
+        return self._masked(features, number), phones, *wanted
+
+    def _loss(self, features: Tensor, phones: Tensor, wanted: Tensor | None = None) -> Tensor:
         trunk = self.net.trunk
         with torch.autocast(self.device.type, torch.bfloat16):
             embeddings, _ = trunk.logits(features, trunk.initial_state(len(features)).past)
-        return self.net.loss(embeddings.float(), phones)
+        loss = self.net.loss(embeddings.float(), phones)
+        if wanted is None:
+            return loss
+        apart = 1 - functional.cosine_similarity(embeddings.float(), wanted, dim=-1).mean()
+        return PHONES_WEIGHT * loss + TEACHERS_WEIGHT * apart
 
     def score(self) -> float:
         """Mean over held-out words and draws of who enrols: words of other voices above any other sound."""

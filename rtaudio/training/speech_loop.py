@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from rtaudio.errors import ConfigError
 from rtaudio.files import whole
 from rtaudio.nn.torch.denoise import over_level
 from rtaudio.nn.torch.speech import SpeechNet
@@ -55,6 +56,10 @@ class SpeechLoop(Loop):
         start_speech_from(self.speech_net, self.name, *paths)
         self.net.load_state_dict(self.average.state_dict())
 
+    def learn_from(self, *paths: Path) -> None:
+        """Learn to say what the nets of these files say. Raises ConfigError where a kind can't."""
+        raise ConfigError(f"a net of the kind {self.name!r} has no teachers")
+
     @classmethod
     def spoken_words(cls, store: ClipStore, on_progress: Callable[[int, int], None]) -> dict[str, int]:
         """Words that synthesisers are to say beside a store's recordings, and each in how many voices."""
@@ -74,8 +79,11 @@ class SpeechLoop(Loop):
 
     def _training_features(self, net: SpeechNet, spectra: Tensor, number: int) -> Tensor:
         """What `net` is trained on of batch `number`: from other throats, some of it hidden."""
-        spectra = other_throats(spectra, (self.run.seed, number, 1 << 43))
-        return self._masked(features_of(net, spectra), number)
+        return self._masked(self._clear_features(net, spectra, number), number)
+
+    def _clear_features(self, net: SpeechNet, spectra: Tensor, number: int) -> Tensor:
+        """Those of batch `number`, from other throats."""
+        return features_of(net, other_throats(spectra, (self.run.seed, number, 1 << 43)))
 
     def _masked(self, features: Tensor, number: int) -> Tensor:
         """Hide a few bands and a few frames of each item (Park et al. 2019, SpecAugment)."""
@@ -133,11 +141,13 @@ def train_speech(
     *,
     resume: bool = False,
     start: Sequence[Path] = (),
+    teachers: Sequence[Path] = (),
     console: Console | None = None,
 ) -> SpeechLoop:
     """Train a net over speech and leave checkpoint, weights, history and curves in `paths.out`.
 
-    `start` is a weights file to begin with, in place of random weights; or several, for their mean.
+    - start: a weights file to begin with, in place of random weights; or several, for their mean.
+    - teachers: weights files of nets that the new one learns from.
     """
     console = console or Console()
     check_start(paths, run, resume)
@@ -148,6 +158,8 @@ def train_speech(
         loop.resume(paths.checkpoint)
     elif start:
         loop.start_from(*start)
+    if teachers:
+        loop.learn_from(*teachers)
     try:
         _show(loop, paths, console)
     except KeyboardInterrupt:

@@ -51,7 +51,7 @@ def start_speech_from(net: SpeechNet, kind: str, *paths: Path) -> None:
 
     Raises WeightsError for another kind of net, ConfigError for one of other sizes.
     """
-    loaded = [_tensors(path, kind) for path in paths]
+    loaded = [load_tensors(path, kind) for path in paths]
     for path, (config, _) in zip(paths, loaded, strict=True):
         if (old := type(net.config)(**config)) != net.config:
             raise ConfigError(f"{path}: a net of other sizes, {old}, not {net.config}")
@@ -60,11 +60,12 @@ def start_speech_from(net: SpeechNet, kind: str, *paths: Path) -> None:
 
 
 def _load(path: Path) -> tuple[DenoiseConfig, dict[str, Tensor]]:
-    config, tensors = _tensors(path, NET_NAME)
+    config, tensors = load_tensors(path, NET_NAME)
     return DenoiseConfig(**config), tensors
 
 
-def _tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def load_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Sizes and weights of a net of some kind. Raises WeightsError for another kind."""
     weights = load_weights(path)
     if weights.net != kind:
         raise WeightsError(f"{path}: weights of the net {weights.net!r}, not of {kind!r}")

@@ -65,6 +65,22 @@ def test_a_run_may_start_from_a_shipped_model(tmp_path, monkeypatch, net):
     assert [path.name for path in started["start"]] == ["vad.npz"]
 
 
+def test_an_embedding_may_learn_from_others_and_no_other_net(tmp_path, monkeypatch, capsys):
+    told = {}
+
+    def train(*arguments, **options):
+        told.update(options)
+        return SimpleNamespace(progress=SimpleNamespace(history=[]))
+
+    monkeypatch.setattr("rtaudio.training.speech_loop.train_speech", train)
+    rest = ["--data", str(tmp_path), "--out", str(tmp_path), "--teachers", "embedding", "embedding"]
+    assert main(["train", "embedding", *rest]) == 0
+    assert [path.name for path in told["teachers"]] == ["embedding.npz"] * 2
+    with pytest.raises(SystemExit):
+        main(["train", "vad", *rest])
+    assert "--teachers" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("net", "options", "length"),
     [

@@ -86,23 +86,26 @@ def spotter(rate, gated=False):
     return Spotter([tone_net(), tone_net()], [*WORDS, "again", "anew"], rate, gate=gate)
 
 
-def speech_net(net, config, *heads):
+def speech_net(net, config, *heads, precision="float32"):
     shapes = speech_shapes(config)
-    return net(config, dict(zip(shapes, weights(*shapes.values()), strict=True)), *heads)
+    tensors = dict(zip(shapes, weights(*shapes.values()), strict=True))
+    return net(config, tensors, *heads, precision=precision)
 
 
-def keyword_net(stride):
-    return speech_net(KeywordNet, KeywordConfig(stride=stride, words=("yes", "no"), dilations=(1, 2)))
+def keyword_net(stride, precision="float32"):
+    config = KeywordConfig(stride=stride, words=("yes", "no"), dilations=(1, 2))
+    return speech_net(KeywordNet, config, precision=precision)
 
 
 def embedding_net():
     return speech_net(EmbeddingNet, EmbeddingConfig(channels=40, dilations=(1, 3), size=16))
 
 
-def word_net():
+def word_net(precision="float32"):
     states = WordStates(*weights((STATES, CONTEXT * 16), (STATES,)), 0.1, 3)
     heads = [WordHead(*weights((TAPS * 16,)), 0.1, 0.5, states=one) for one in (states, None)]
-    return speech_net(WordNet, EmbeddingConfig(channels=40, dilations=(1, 3), size=16), heads)
+    config = EmbeddingConfig(channels=40, dilations=(1, 3), size=16)
+    return speech_net(WordNet, config, heads, precision=precision)
 
 
 def word_scores():
@@ -161,6 +164,8 @@ CASES = {
     "voice activity": Case(lambda: speech_net(VadNet, VadConfig(channels=20, dilations=(1, 2))), bound=1),
     "embedding": Case(embedding_net, bound=1.001),
     "enrolled words": Case(word_net, bound=1),
+    "keywords, int8": Case(lambda: keyword_net(2, "int8"), bound=1),
+    "enrolled words, int8": Case(lambda: word_net("int8"), bound=1),
     "word scores": Case(word_scores, bound=1),
     "samples to keywords": Case(lambda: Pipeline([Analysis(320, 160), keyword_net(2)]), bound=1),
     "denoising pipeline, 5 streams": Case(lambda: batched(denoising_pipeline(), 5), bound=1.1),

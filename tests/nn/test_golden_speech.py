@@ -11,6 +11,7 @@ import pytest
 
 from rtaudio.nn.embedding import EmbeddingNet
 from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.speech import LIVE
 from rtaudio.nn.vad import VadNet
 from rtaudio.nn.weights import find_weights, list_models, load_weights
 from rtaudio.stream.offline import run_frames
@@ -59,6 +60,15 @@ def test_shipped_weights_equal_torch_over_60_s(name):
     with torch.no_grad():
         expected = net(torch.from_numpy(x)[None])[0].numpy()
     np.testing.assert_allclose(run_frames(native, x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_live_in_int8_shipped_nets_say_nearly_the_same(name):
+    weights, x = load_weights(find_weights(name)), spectra(1500)
+    exact, live = (run_frames(NETS[name].from_weights(weights, precision=p), x) for p in ("float32", LIVE))
+    apart = np.abs(live - exact)
+    assert 0 < apart.mean() < 0.006
+    assert apart.max() < 0.1
 
 
 if __name__ == "__main__":

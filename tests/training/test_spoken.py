@@ -255,6 +255,34 @@ def test_a_run_starts_from_weights_that_were_trained(words, tmp_path, monkeypatc
         torch.testing.assert_close(a, b)
 
 
+def test_an_embedding_comes_nearer_to_what_its_teachers_say(store, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(speech_loop, "speech_store", lambda *_: store)
+    monkeypatch.setattr(embedding_training, "NEGATIVE_STREAMS", 1)
+    monkeypatch.setattr(embedding_training, "NEGATIVE_S", 4.0)
+    paths = TrainPaths(words, tmp_path, tmp_path)
+    train_speech(TinyEmbedding, paths, RUN, console=Console(quiet=True))
+    teacher = shutil.copy(tmp_path / "embedding.npz", tmp_path / "teacher.npz")
+    pupil = TinyEmbedding(store, dataclasses.replace(RUN, seed=1))
+    pupil.learn_from(teacher, teacher)
+    features, _, wanted = batch = pupil._prepare(0)
+
+    @torch.no_grad()
+    def apart():
+        trunk = pupil.net.trunk
+        said, _ = trunk.logits(features, trunk.initial_state(len(features)).past)
+        return 1 - float(torch.nn.functional.cosine_similarity(said, wanted, dim=-1).mean())
+
+    before = apart()
+    for _ in range(30):
+        pupil.step(*batch)
+    assert apart() < 0.5 * before
+
+
+def test_only_an_embedding_has_teachers(store):
+    with pytest.raises(ConfigError, match="'vad' has no teachers"):
+        TinyVad(store, RUN).learn_from("any.npz")
+
+
 def test_the_keyword_net_learns_from_synthetic_words_that_are_its_own(store):
     clip = store.clips[0]
     assert wanted(dataclasses.replace(clip, path="keywords/computer/1.opus"))
