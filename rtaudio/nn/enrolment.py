@@ -44,7 +44,7 @@ STATE_WEIGHT = 1.4
 AFTER = (3, 4, 5, 6, 7)
 """Strides of 20 ms after a word's end that are examples of it: its last sound is told 100 ms later."""
 LEAD_S, TAIL_S = 1.2, 0.3
-CAUTION = 4
+CAUTION = 6
 """False accepts in sound that the net was not trained with, for each in the negatives. Ten words in 1.7 h,
 asked for 0.5 an hour: with 5, 0.1 and 0.4 (five each) from three clips, 0.2 and 0.3 from one; with 3, 0.2 and
 0.7, and 0.3 and 0.7, most of it in one word."""

@@ -34,7 +34,7 @@ MADE_COUNT = 2
 LIKENESS_POWER = 5
 """Made recordings share that by this power of how alike they and one's own are: some families and
 voices say a word as people do (cosines of 0.8), others draw it away from them (0.3)."""
-BESIDE_CAUTION, MADE_CAUTION = 3, 0.8
+BESIDE_CAUTION, MADE_CAUTION = 2, 0.4
 """`CAUTION` where synthesisers teach beside people, and where nobody else does: the negatives hold some of
 the same voices, which pass more easily than any people. Asked for 0.5 false accepts an hour, words of both
 gave 0.5 at 2.5 and 0.3 at 4 (five words, 1.7 h), words of synthesisers alone 0.6 at 0.5 and 0.2 at 0.8."""
