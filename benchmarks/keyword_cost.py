@@ -12,8 +12,11 @@ from benchmarks.report import Report, Table
 from benchmarks.streams import HOP, SAMPLE_RATE, WordStream, found
 from rtaudio.dsp.spotter import Spotter
 from rtaudio.dsp.stft import Analysis
+from rtaudio.nn.embedding import TAPS, WordHead, WordNet
 from rtaudio.nn.keywords import KeywordNet
+from rtaudio.nn.sequence import CONTEXT, STATES, WordStates
 from rtaudio.nn.speech import LIVE, tensor_shapes
+from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.timing import PERIOD_NS, time_stage
@@ -35,6 +38,9 @@ def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
     costs = [_row(table, name, Spotter([s], words), noise, quick) for name, (s, words) in chains.items()]
     gate = build_gate()
     gated = _row(table, "gated, in noise alone", Spotter([net], net.words, gate=gate), noise, quick)
+    for own in (1, few + 1):
+        words = [f"own {k}" for k in range(own)]
+        _row(table, f"words of one's own: {own}", Spotter([_own_words(own)], words), noise, quick)
     report.show(table)
     for k, pace in enumerate(("warm", "paced")):
         always, some, more = (cost[k] for cost in costs)
@@ -95,6 +101,17 @@ def event_hops(spotter: Spotter, word: str, wave: NDArray[np.float32]) -> NDArra
         run_frames(chain, hops[at : at + 6000])
         events += [round(e.time_s * SAMPLE_RATE / HOP) - 1 for e in spotter.events() if e.word == word]
     return np.array(events, np.int64)
+
+
+def _own_words(count: int) -> WordNet:
+    """Random words over the shipped embedding, each with its states."""
+    weights, rng = load_weights(find_weights("embedding")), np.random.default_rng(0)
+    size = WordNet.read_config(weights).size
+    states = WordStates(
+        0.1 * rng.standard_normal((STATES, CONTEXT * size), np.float32), np.zeros(STATES, np.float32), 0.1, 20
+    )
+    head = WordHead(0.1 * rng.standard_normal(TAPS * size, np.float32), -4.0, 0.5, states=states)
+    return WordNet.from_weights(weights, [head] * count, precision=LIVE)
 
 
 def _random_net(net: KeywordNet, n_words: int) -> KeywordNet:
