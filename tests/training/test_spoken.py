@@ -275,7 +275,7 @@ def test_an_embedding_comes_nearer_to_what_its_teachers_say(store, words, tmp_pa
     before = apart()
     for _ in range(30):
         pupil.step(*batch)
-    assert apart() < 0.5 * before
+    assert apart() < 0.1 * before  # phones alone bring it to 0.4
 
 
 def test_only_an_embedding_has_teachers(store):
