@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.listening_cost import listening_cost
 from benchmarks.report import Report, Table
 from benchmarks.streams import HOP, SAMPLE_RATE, WordStream, found
 from rtaudio.dsp.spotter import Spotter
@@ -19,10 +20,7 @@ from rtaudio.nn.speech import LIVE, tensor_shapes
 from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.timing import PERIOD_NS, time_stage
-from rtaudio.tasks.spot import build_gate
-
-HOPS_A_SECOND = SAMPLE_RATE // HOP
+from rtaudio.tasks.spot import live_vad_net
 
 
 def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
@@ -30,17 +28,16 @@ def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
     table = report.table(
         "µs for 10 ms, one thread, mean of the usual second", ["what", "warm", "paced at 10 ms"]
     )
-    noise = 0.05 * np.random.default_rng(0).standard_normal((3000 if quick else 20000, HOP), np.float32)
     few, many = 8, 40
     wide = {w: _random_net(net, w) for w in (few, many)}
     chains = {"STFT, net, decision": (net, net.words), f"the same, {few} words": (wide[few], wide[few].words)}
     chains[f"the same, {many} words"] = (wide[many], wide[many].words)
-    costs = [_row(table, name, Spotter([s], words), noise, quick) for name, (s, words) in chains.items()]
-    gate = build_gate()
-    gated = _row(table, "gated, in noise alone", Spotter([net], net.words, gate=gate), noise, quick)
+    costs = [_row(table, name, Spotter([s], words), quick) for name, (s, words) in chains.items()]
+    gate = live_vad_net()
+    gated = _row(table, "gated, in noise alone", Spotter([net], net.words, gate=gate), quick)
     for own in (1, few + 1):
         words = [f"own {k}" for k in range(own)]
-        _row(table, f"words of one's own: {own}", Spotter([_own_words(own)], words), noise, quick)
+        _row(table, f"words of one's own: {own}", Spotter([_own_words(own)], words), quick)
     report.show(table)
     for k, pace in enumerate(("warm", "paced")):
         always, some, more = (cost[k] for cost in costs)
@@ -49,21 +46,11 @@ def cost_table(report: Report, net: KeywordNet, quick: bool) -> None:
         report.goal(f"µs for 10 ms of noise with the gate, {pace}, against without", gated[k], always, "<")
 
 
-def _row(
-    table: Table, name: str, spotter: Spotter, noise: NDArray[np.float32], quick: bool
-) -> tuple[float, float]:
+def _row(table: Table, name: str, spotter: Spotter, quick: bool) -> tuple[float, float]:
     """Time a spotter; what it costs warm and paced."""
-    chain = Pipeline([Analysis(2 * HOP, HOP), spotter])
-    warm = _usual_second(time_stage(chain, noise)[0])
-    paced = _usual_second(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0])
-    table.row(name, warm, paced)
-    return warm, paced
-
-
-def _usual_second(micros: NDArray[np.float64]) -> float:
-    """The median over seconds of a hop's mean: nets run every other hop, and a host that stops this machine
-    for 5 ms, as hosts of virtual ones do, costs no net anything."""
-    return float(np.median(micros.reshape(-1, HOPS_A_SECOND).mean(1)))
+    costs = listening_cost(spotter, quick)
+    table.row(name, *costs)
+    return costs
 
 
 def gate_table(
@@ -80,7 +67,7 @@ def gate_table(
     for word, by_condition in streams.items():
         counts = np.zeros(3)
         for stream in by_condition.values():
-            for k, gate in enumerate((None, build_gate()), 1):
+            for k, gate in enumerate((None, live_vad_net()), 1):
                 spotter = Spotter([net], net.words, gate=gate, threshold=used)
                 hops = event_hops(spotter, word, stream.wave)
                 counts[k] += np.isnan(found(hops, stream.ends)).sum()

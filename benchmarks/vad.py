@@ -19,16 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.listening_cost import listening_cost
 from benchmarks.report import Report
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import RtaudioError
-from rtaudio.nn.speech import LIVE
-from rtaudio.nn.vad import VadNet
-from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.offline import run_frames
 from rtaudio.stream.pipeline import Pipeline
-from rtaudio.stream.timing import PERIOD_NS, time_stage
 from rtaudio.tasks.machine import installed
+from rtaudio.tasks.spot import live_vad_net
 from rtaudio.training.data import ClipStore, build_store
 from rtaudio.training.measure import power
 from rtaudio.training.spoken import RECIPE, SAMPLE_RATE
@@ -80,8 +78,7 @@ Detector = Callable[[Samples], Floats]
 
 
 def ours(model: str) -> Detector:
-    net = VadNet.from_weights(load_weights(find_weights(model)), precision=LIVE)
-    chain = Pipeline([Analysis(2 * HOP, HOP), net])
+    chain = Pipeline([Analysis(2 * HOP, HOP), live_vad_net(model)])
 
     def run(wave: Samples) -> Floats:
         chain.reset()
@@ -201,12 +198,9 @@ def breath(rng: np.random.Generator, length: int) -> Samples:
 
 
 def cost_table(report: Report, model: str, quick: bool) -> None:
-    table = report.table("µs for 10 ms, one thread, native", ["what", "warm", "paced at 10 ms"])
-    net = VadNet.from_weights(load_weights(find_weights(model)), precision=LIVE)
-    noise = 0.05 * np.random.default_rng(0).standard_normal((3000 if quick else 20000, HOP), np.float32)
-    chain = Pipeline([Analysis(2 * HOP, HOP), net])
-    warm = float(np.mean(time_stage(chain, noise)[0]))
-    paced = float(np.mean(time_stage(chain, noise[: 300 if quick else 1000], PERIOD_NS)[0]))
+    title = "µs for 10 ms, one thread, native, mean of the usual second"
+    table = report.table(title, ["what", "warm", "paced at 10 ms"])
+    warm, paced = listening_cost(live_vad_net(model), quick)
     table.row("STFT and net", warm, paced)
     report.show(table)
     report.goal("µs for 10 ms, features included, warm", warm, 10.0)

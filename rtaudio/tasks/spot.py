@@ -123,7 +123,7 @@ def build_spotter(
         nets,
         names,
         sample_rate,
-        gate=build_gate() if gate else None,
+        gate=live_vad_net() if gate else None,
         threshold=thresholds,
         patience=patience,
         refractory_ms=refractory_ms,
@@ -174,9 +174,9 @@ def _warn_of(names: Sequence[str], false_accepts: float, warn: Callable[[str], o
         )
 
 
-def build_gate() -> VadNet:
-    """The voice activity net before the others, as it runs live. Raises WeightsError where it is missing."""
-    return VadNet.from_weights(load_weights(find_weights(VAD_MODEL)), precision=LIVE)
+def live_vad_net(model: str | Path = VAD_MODEL) -> VadNet:
+    """A voice activity net as it runs live. Raises WeightsError where it is missing, or another kind."""
+    return VadNet.from_weights(load_weights(find_weights(model)), precision=LIVE)
 
 
 def _word_net(words: Sequence[UserWord]) -> WordNet:

@@ -15,16 +15,13 @@ from rtaudio.dsp.spotter import FRAMES_PER_S, NET_RATE
 from rtaudio.dsp.stft import Analysis
 from rtaudio.errors import ConfigError
 from rtaudio.nn.optional import require
-from rtaudio.nn.speech import LIVE
-from rtaudio.nn.vad import VadNet
-from rtaudio.nn.weights import find_weights, load_weights
 from rtaudio.stream.listen import Listen, Tell
 from rtaudio.stream.pipeline import Pipeline
 from rtaudio.stream.stage import Samples
 from rtaudio.stream.worker import WorkerStage
 from rtaudio.tasks.denoise import is_onnx
 from rtaudio.tasks.listen import Hearing
-from rtaudio.tasks.spot import VAD_MODEL
+from rtaudio.tasks.spot import VAD_MODEL, live_vad_net
 
 MOST_WAITING = 1 << 16
 """Probabilities that may wait to be looked at: 11 minutes."""
@@ -139,7 +136,7 @@ def build_vad(sample_rate: int = NET_RATE, model: str | Path = VAD_MODEL) -> Lis
 
         worker, own_rate = onnx_worker(model)
         return Listen(heard_at(worker, own_rate, sample_rate))
-    net = VadNet.from_weights(load_weights(find_weights(model)), precision=LIVE)
+    net = live_vad_net(model)
     hop = NET_RATE // FRAMES_PER_S
     side = Pipeline([Analysis(2 * hop, hop), net, NetTeller((1,), MOST_WAITING)])
     return Listen(heard_at(side, NET_RATE, sample_rate))

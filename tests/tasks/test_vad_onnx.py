@@ -23,7 +23,7 @@ from rtaudio.tasks.vad_onnx import OnnxTeller
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
     """Live, ours runs in int8; a file holds what it is in float32."""
-    monkeypatch.setattr("rtaudio.tasks.vad.LIVE", "float32")
+    monkeypatch.setattr("rtaudio.tasks.spot.LIVE", "float32")
 
 
 @pytest.fixture(scope="module")
